@@ -1,0 +1,125 @@
+"""sRGB and CIE LAB: pure functions on tensors.
+
+Conventions are those of IEC 61966-2-1 (sRGB) and of CIE 15 with illuminant D65 and the 2 degree observer, with the
+constants that scikit-image uses, so that its `rgb2lab` is an independent truth for the tests. Every function keeps the
+shape `(..., 3, H, W)` or `(..., 1, H, W)`; L lies in [0, 100], a and b in about [-128, 128].
+"""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+# Linear sRGB -> XYZ for D65; rows X, Y, Z.
+XYZ_FROM_RGB = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+WHITE_D65 = (0.95047, 1.0, 1.08883)
+
+# The CIE function is linear below this ratio (CIE 15, eq. 8.4; scikit-image's rounding of (6/29)**3).
+LINEAR_BELOW = 0.008856
+SLOPE = 7.787
+OFFSET = 16.0 / 116.0
+
+
+def srgb_to_linear(srgb: Tensor) -> Tensor:
+    """Undo the sRGB transfer function: values in [0, 1] to linear light in [0, 1]."""
+    return torch.where(srgb > 0.04045, ((srgb + 0.055) / 1.055).clamp(min=0.0) ** 2.4, srgb / 12.92)
+
+
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Apply the sRGB transfer function; negative light stays on the linear branch."""
+    bright = 1.055 * linear.clamp(min=0.0031308) ** (1.0 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, bright, linear * 12.92)
+
+
+@cache
+def _linear_of_byte() -> Tensor:
+    return srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255.0).to(torch.float32)
+
+
+def linear_light(rgb: Tensor) -> Tensor:
+    """Linear light in [0, 1] of sRGB: float in [0, 1], or uint8 in 0..255 by a table of 256 entries (much faster)."""
+    if rgb.dtype == torch.uint8:
+        return _linear_of_byte().to(rgb.device)[rgb.int()]
+    return srgb_to_linear(rgb)
+
+
+def _cie_f(ratio: Tensor) -> Tensor:
+    return torch.where(ratio > LINEAR_BELOW, ratio.clamp(min=LINEAR_BELOW) ** (1.0 / 3.0), SLOPE * ratio + OFFSET)
+
+
+def _cie_f_inverse(f: Tensor) -> Tensor:
+    return torch.where(f > 0.2068966, f**3, (f - OFFSET) / SLOPE)
+
+
+def lightness(rgb: Tensor) -> Tensor:
+    """L of CIE LAB alone, without the rest of the conversion.
+
+    Args:
+        rgb: `(..., 3, H, W)`, uint8 in 0..255 or float in [0, 1].
+
+    Returns:
+        `(..., 1, H, W)` float32 in [0, 100].
+    """
+    red, green, blue = linear_light(rgb).unbind(-3)
+    weights = XYZ_FROM_RGB[1]
+    luminance = weights[0] * red + weights[1] * green + weights[2] * blue
+    return (116.0 * _cie_f(luminance) - 16.0).unsqueeze(-3)
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """sRGB to CIE LAB.
+
+    Args:
+        rgb: `(..., 3, H, W)`, uint8 in 0..255 or float in [0, 1].
+
+    Returns:
+        `(..., 3, H, W)` float: L in [0, 100], a and b in about [-128, 128].
+    """
+    linear = linear_light(rgb)
+    matrix = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64) / torch.tensor(WHITE_D65, dtype=torch.float64)[:, None]
+    ratios = torch.einsum("ij,...jhw->...ihw", matrix.to(linear), linear)
+    fx, fy, fz = _cie_f(ratios).unbind(-3)
+    return torch.stack((116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)), dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """CIE LAB to sRGB; colors outside the sRGB gamut are clipped to it channel by channel.
+
+    Args:
+        lab: `(..., 3, H, W)` float: L in [0, 100], a and b in about [-128, 128].
+
+    Returns:
+        `(..., 3, H, W)` float in [0, 1].
+    """
+    light, a, b = lab.unbind(-3)
+    fy = (light + 16.0) / 116.0
+    fx = fy + a / 500.0
+    fz = fy - b / 200.0
+    ratios = _cie_f_inverse(torch.stack((fx, fy, fz), dim=-3))
+    to_xyz = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)
+    matrix = torch.linalg.inv(to_xyz) * torch.tensor(WHITE_D65, dtype=torch.float64)[None, :]
+    linear = torch.einsum("ij,...jhw->...ihw", matrix.to(lab), ratios)
+    return linear_to_srgb(linear).clamp(0.0, 1.0)
+
+
+def gray_rgb(light: Tensor) -> Tensor:
+    """The gray sRGB image that has this L, that is a = b = 0.
+
+    Args:
+        light: `(..., 1, H, W)` float, L in [0, 100].
+
+    Returns:
+        `(..., 3, H, W)` float in [0, 1], three equal channels.
+    """
+    luminance = _cie_f_inverse((light + 16.0) / 116.0)
+    gray = linear_to_srgb(luminance).clamp(0.0, 1.0)
+    return torch.cat((gray, gray, gray), dim=-3)
+
+
+def to_bytes(rgb: Tensor) -> Tensor:
+    """Round `[0, 1]` floats to the 256 levels an 8-bit file holds: uint8 of the same shape."""
+    return (rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)

@@ -1,0 +1,112 @@
+"""Any image file a person has, as the 8-bit sRGB picture that a viewer would show.
+
+JPEG, PNG, WebP, TIFF and whatever else Pillow reads; gray, palette, alpha, CMYK, 16-bit and EXIF-rotated files
+included. Transparent pixels are shown on white. An embedded ICC profile is followed.
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+Pixels = NDArray[np.uint8]
+"""A photograph: `(H, W, 3)` uint8, sRGB."""
+
+MAX_PIXELS = 250_000_000
+"""Larger files are refused unless the caller raises the limit: a picture of this size takes 750 MB decoded."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
+"""File name endings taken for photographs when a folder is searched."""
+
+
+def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image file's bytes.
+
+    Args:
+        data: the whole file.
+        name: how errors call it, for example its path.
+        max_pixels: refuse pictures of more pixels than this.
+
+    Returns:
+        `(H, W, 3)` uint8 sRGB, upright.
+
+    Raises:
+        ValueError: not an image, truncated, or too large; the message names the file and the mend.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own size check is a warning at a fixed size; the check below replaces it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data))
+            width, height = picture.size
+            if width * height > max_pixels:
+                raise ValueError(
+                    f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
+                    f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
+                )
+            picture.load()
+            return np.asarray(_srgb(picture))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} claims more pixels than Pillow opens at all; scale it down first") from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{name} is damaged or truncated ({error}); fetch or export it again") from error
+
+
+def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """`decode` for a file on disk.
+
+    Raises:
+        ValueError: as `decode`, or the file cannot be read at all.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    return decode(data, str(path), max_pixels=max_pixels)
+
+
+def _srgb(picture: Image.Image) -> Image.Image:
+    """The picture upright, opaque, in 8-bit sRGB."""
+    picture = ImageOps.exif_transpose(picture)
+    profile = picture.info.get("icc_profile")
+    if picture.mode.startswith(("I", "F")):
+        return _from_deep_gray(picture).convert("RGB")
+    if picture.mode in ("P", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    elif picture.mode == "LA":
+        picture = picture.convert("RGBA")
+    if profile and picture.mode in ("RGB", "RGBA", "CMYK", "L"):
+        picture = _follow_profile(picture, profile)
+    if picture.mode == "RGBA":
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, picture)
+    return picture.convert("RGB")
+
+
+def _from_deep_gray(picture: Image.Image) -> Image.Image:
+    """16-bit gray scaled to 8 bits. Float and 32-bit pictures have no agreed white, so they are refused."""
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"pixel values from {values.min()} to {values.max()}: export the picture with 8 or 16 bits")
+    # 65535 / 257 = 255: the only scaling under which both black and white are exact.
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _follow_profile(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Convert from the embedded ICC profile to sRGB; a profile that cannot be applied is passed over, as viewers do."""
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return picture
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError) as error:
+        warnings.warn(f"embedded color profile not applied: {error}", stacklevel=2)
+        return picture
+    assert converted is not None  # only inPlace=True returns None
+    return converted

@@ -1,0 +1,285 @@
+"""The training loop: a generator of measurements. To resume a run, start it again.
+
+Everything random is a function of (seed, epoch, position), so all that a checkpoint holds are the weights, Adam's
+moments and the history so far. A run that is killed at any moment and started again by the same command ends with the
+same bytes in history.csv and weights.safetensors as one that ran through.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from colorlib import keys
+from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
+from colorlib.color import lightness
+from colorlib.config import RunConfig, as_json
+from colorlib.data import Augmentation, TrainingPhotos, center_crops
+from colorlib.files import remove_leftovers
+from colorlib.model import NETWORKS, Network
+from colorlib.objectives import OBJECTIVES
+from colorlib.photos import PhotoSet, open_photos
+from colorlib.provenance import commit, hardware, source_digest, versions
+from colorlib.runs import Run
+from colorlib.targets import TARGETS
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the message names the update."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something the person at the terminal should know, for example that a damaged checkpoint was passed over."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One update of the weights was done."""
+
+    epoch: int
+    step: int
+    """Updates done so far, of `RunConfig.updates`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One epoch was done, measured and checkpointed."""
+
+    epoch: int
+    step: int
+    training_loss: float
+    """Mean over the epoch's crops, each measured before the update that its batch caused."""
+    validation_loss: float
+    """Mean over the center crops of the validation photographs, after the epoch."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, else Apple's MPS, else the CPU; any other name is torch's own."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def build_network(config: RunConfig) -> Network:
+    """The configured network with its initial weights, which are a function of the seed (PyTorch's own default)."""
+    with keys.torch_seeded(config.seed, "initial weights"):
+        network = NETWORKS[config.network](TARGETS[config.target].head)
+    return network.to(memory_format=torch.channels_last)
+
+
+def train(
+    config: RunConfig, path: Path, *, device: str = "auto", threads: int | None = None, restart: bool = False
+) -> Iterator[Notice | Update | Epoch]:
+    """Train into a run directory, or go on where an interrupted run stopped.
+
+    Args:
+        config: what to train.
+        path: the run directory; made if it does not exist.
+        device: `auto`, `cpu`, `cuda`, `mps`, …
+        threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
+        restart: begin anew where the directory holds another run's state, instead of refusing.
+
+    Yields:
+        An `Update` after each update, an `Epoch` after each epoch, a `Notice` where something is worth saying.
+
+    Raises:
+        ValueError: the photographs, the directory or the configuration do not allow it; the message says why.
+        NonFiniteLossError: the loss is not finite. The checkpoint of the epoch before is intact.
+        OSError: the disk is full or not writable. The last good checkpoint is intact.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    where = choose_device(device)
+    if where.type == "cuda":
+        # cuBLAS wants this before its first call; without it deterministic algorithms are refused.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    run = Run(path)
+    with run.locked():
+        remove_leftovers(run.path)
+        photos = {split: open_photos(config.photos, split) for split in ("train", "val")}
+        key = run_key(config, photos)
+        checkpoint, complaints = load_newest(run.checkpoints)
+        for complaint in complaints:
+            yield Notice(text=complaint + "; the one before it is taken" if checkpoint else complaint)
+        if checkpoint and checkpoint.facts["key"] != key:
+            if not restart:
+                raise ValueError(_other_run(run, key, checkpoint.facts["key"]))
+            for old in run.checkpoints.glob("*.safetensors"):
+                old.unlink()
+            checkpoint = None
+        if checkpoint is None:
+            _refuse_to_overwrite(run, key, restart)
+            run.write_record(key | {"versions": versions(), "hardware": hardware(where), "commit": commit()})
+        yield from _Loop(config, run, key, photos, where).resume(checkpoint)
+
+
+def run_key(config: RunConfig, photos: dict[str, PhotoSet]) -> dict[str, Any]:
+    """What a run is a function of: its configuration, its photographs and the source it is trained by."""
+    return {
+        "config": as_json(config),
+        "photos": {split: {"count": len(found), "sha256": found.digest} for split, found in photos.items()},
+        "source": source_digest(),
+    }
+
+
+def _other_run(run: Run, key: dict[str, Any], held: dict[str, Any]) -> str:
+    differing = [
+        f"{name}={held['config'].get(name)!r}, not {value!r}"
+        for name, value in key["config"].items()
+        if held["config"].get(name) != value
+    ]
+    differing += [f"other {name}" for name in ("photos", "source") if held[name] != key[name]]
+    return (
+        f"{run.path} holds the state of another run ({'; '.join(differing)}); name another directory, or restart to "
+        "discard it (--restart)"
+    )
+
+
+def _refuse_to_overwrite(run: Run, key: dict[str, Any], restart: bool) -> None:
+    """A run without checkpoints, as in a fresh clone, may be made again; a differently configured one is not lost."""
+    if restart or not (run.path / "run.json").is_file():
+        return
+    held = run.record()
+    if held["config"] != key["config"]:
+        raise ValueError(_other_run(run, key, held))
+
+
+class _Loop:
+    """What one run keeps in memory."""
+
+    def __init__(
+        self, config: RunConfig, run: Run, key: dict[str, Any], photos: dict[str, PhotoSet], device: torch.device
+    ) -> None:
+        self.config, self.run, self.key, self.device = config, run, key, device
+        augmentation = Augmentation(
+            crop_size=config.crop_size,
+            flip_probability=config.flip_probability,
+            turn_probability=config.turn_probability,
+        )
+        names = {split: [photo.name for photo in found] for split, found in photos.items()}
+        self.training = TrainingPhotos(photos["train"].decode(), names["train"], augmentation)
+        self.validation = center_crops(photos["val"].decode(), names["val"], config.crop_size)
+        self.target = TARGETS[config.target]()
+        self.objective = OBJECTIVES[config.objective]()
+        self.network = build_network(config).to(device)
+        self.adam = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.history: list[dict[str, float]] = []
+        self.timing: list[dict[str, float]] = []
+
+    def resume(self, checkpoint: Checkpoint | None) -> Iterator[Notice | Update | Epoch]:
+        """Do the epochs that are left, then write what the run promised."""
+        if checkpoint:
+            self._restore(checkpoint)
+            self.run.write_history(self.history, self.timing)
+        for epoch in range(len(self.history) + 1, self.config.epochs + 1):
+            yield from self._epoch(epoch)
+        self.run.write_weights(self.network.state_dict(), step=self.config.updates)
+
+    def _epoch(self, epoch: int) -> Iterator[Update | Epoch]:
+        config, started = self.config, time.perf_counter()
+        self.network.train()
+        step = (epoch - 1) * config.updates_per_epoch
+        losses, sizes = [], []
+        for batch in self.training.batches(config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch):
+            loss = self._loss(batch)
+            self.adam.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.adam.step()
+            step += 1
+            losses.append(loss.detach())
+            sizes.append(len(batch))
+            yield Update(epoch=epoch, step=step)
+        # One look at the losses per epoch: asking for each as it comes would make a GPU wait 100 times.
+        values = torch.stack(losses).cpu().double()
+        if not bool(values.isfinite().all()):
+            first = step - len(losses) + int((~values.isfinite()).nonzero()[0]) + 1
+            raise NonFiniteLossError(
+                f"the loss of update {first} (epoch {epoch}) is {values[~values.isfinite()][0].item()}; the run stops "
+                f"and its last checkpoint is intact; a smaller learning_rate than {config.learning_rate} may help"
+            )
+        weights = torch.tensor(sizes, dtype=torch.float64)
+        trained = time.perf_counter()
+        measured = Epoch(
+            epoch=epoch,
+            step=step,
+            training_loss=float((values * weights).sum() / weights.sum()),
+            validation_loss=self._validate(),
+        )
+        ended = time.perf_counter()
+        self.history.append(
+            {
+                "epoch": epoch,
+                "updates": step,
+                "training_loss": measured.training_loss,
+                "validation_loss": measured.validation_loss,
+            }
+        )
+        self.timing.append(
+            {
+                "epoch": epoch,
+                "training_seconds": round(trained - started, 3),
+                "validation_seconds": round(ended - trained, 3),
+            }
+        )
+        self._save(epoch, step)
+        yield measured
+
+    def _loss(self, batch: Tensor) -> Tensor:
+        """The objective on one batch of photographs, `(B, 3, S, S)` uint8."""
+        rgb = batch.to(self.device)
+        light = (lightness(rgb) / 100.0).contiguous(memory_format=torch.channels_last)
+        encoded = self.target.encode(rgb.float() / 255.0)
+        return self.objective(self.network(light), encoded)
+
+    @torch.inference_mode()
+    def _validate(self) -> float:
+        self.network.eval()
+        total = 0.0
+        for batch in self.validation.split(self.config.batch_size):
+            total += float(self._loss(batch)) * len(batch)
+        mean = total / len(self.validation)
+        if not math.isfinite(mean):
+            raise NonFiniteLossError(f"the validation loss is {mean}; the run stops, its last checkpoint is intact")
+        return mean
+
+    def _save(self, epoch: int, step: int) -> None:
+        if epoch in self.config.keep_epochs:
+            # Before the checkpoint: what a checkpoint says was done must be there.
+            self.run.write_epoch_weights(self.network.state_dict(), epoch=epoch, step=step)
+        facts = {"key": self.key, "history": self.history, "timing": self.timing}
+        save_checkpoint(self.run.checkpoints, Checkpoint(step=step, state=self._state(), facts=facts))
+        self.run.write_history(self.history, self.timing)
+
+    def _state(self) -> dict[str, Tensor]:
+        state = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            for slot, value in self.adam.state[parameter].items():
+                state[f"adam.{slot}.{name}"] = value
+        return state
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.history = list(checkpoint.facts["history"])
+        self.timing = list(checkpoint.facts["timing"])
+        state = checkpoint.state
+        self.network.load_state_dict({name: state[f"network.{name}"] for name in self.network.state_dict()})
+        for name, parameter in self.network.named_parameters():
+            self.adam.state[parameter] = {
+                "step": state[f"adam.step.{name}"].clone(),
+                # In the parameter's own memory order, as Adam itself would have made them.
+                "exp_avg": torch.empty_like(parameter).copy_(state[f"adam.exp_avg.{name}"]).detach(),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(state[f"adam.exp_avg_sq.{name}"]).detach(),
+            }
