@@ -45,7 +45,9 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous()
 
 
-def save_tensors(path: Path, state: Mapping[str, Tensor], *, step: int = 0, facts: Mapping[str, Any] | None = None) -> None:
+def save_tensors(
+    path: Path, state: Mapping[str, Tensor], *, step: int = 0, facts: Mapping[str, Any] | None = None
+) -> None:
     """Write named tensors with their content's SHA-256, atomically; equal content gives equal bytes.
 
     Raises:

@@ -39,9 +39,7 @@ class EpochPlan:
     turns: NDArray[np.int64]
 
 
-def plan_epoch(
-    sizes: NDArray[np.int64], crops: int, augmentation: Augmentation, *, seed: int, epoch: int
-) -> EpochPlan:
+def plan_epoch(sizes: NDArray[np.int64], crops: int, augmentation: Augmentation, *, seed: int, epoch: int) -> EpochPlan:
     """Plan an epoch: every photograph is taken equally often (to within one crop), in random order.
 
     Args:

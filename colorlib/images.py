@@ -6,6 +6,8 @@ included. Transparent pixels are shown on white. An embedded ICC profile is foll
 
 import io
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,19 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
 """A photograph: `(H, W, 3)` uint8, sRGB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """One photograph, not yet decoded."""
+
+    name: str
+    """Its name within the source, for example `train/100075.jpg`."""
+    digest: str
+    """SHA-256 of the file's bytes."""
+    load: Callable[[], Pixels]
+    """Decodes it: `(H, W, 3)` uint8 sRGB."""
+
 
 MAX_PIXELS = 250_000_000
 """Larger files are refused unless the caller raises the limit: a picture of this size takes 750 MB decoded."""
@@ -76,9 +91,7 @@ def _srgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith(("I", "F")):
         return _from_deep_gray(picture).convert("RGB")
-    if picture.mode in ("P", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    elif picture.mode == "LA":
+    if picture.mode in ("P", "PA") or "transparency" in picture.info or picture.mode == "LA":
         picture = picture.convert("RGBA")
     if profile and picture.mode in ("RGB", "RGBA", "CMYK", "L"):
         picture = _follow_profile(picture, profile)

@@ -50,3 +50,14 @@ def torch_seeded(seed: int, purpose: str, *position: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(words(1, seed, purpose, *position)[0] >> np.uint64(1)))
         yield
+
+
+def share_of_content(digest: str) -> float:
+    """A number in [0, 1) that is a function of a content's SHA-256 alone."""
+    return int(digest[:8], 16) / 2**32
+
+
+def split_by_content(digest: str) -> str:
+    """80 % train, 10 % val, 10 % test, by content alone, so that copies never straddle two splits."""
+    share = share_of_content(digest)
+    return "train" if share < 0.8 else "val" if share < 0.9 else "test"

@@ -6,7 +6,6 @@ same bytes in history.csv and weights.safetensors as one that ran through.
 """
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig, as_json
 from colorlib.data import Augmentation, TrainingPhotos, center_crops
+from colorlib.devices import prepare
 from colorlib.files import remove_leftovers
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES
@@ -62,15 +62,6 @@ class Epoch:
     """Mean over the center crops of the validation photographs, after the epoch."""
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, else Apple's MPS, else the CPU; any other name is torch's own."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def build_network(config: RunConfig) -> Network:
     """The configured network with its initial weights, which are a function of the seed (PyTorch's own default)."""
     with keys.torch_seeded(config.seed, "initial weights"):
@@ -98,13 +89,7 @@ def train(
         NonFiniteLossError: the loss is not finite. The checkpoint of the epoch before is intact.
         OSError: the disk is full or not writable. The last good checkpoint is intact.
     """
-    torch.set_num_threads(threads or os.cpu_count() or 1)
-    where = choose_device(device)
-    if where.type == "cuda":
-        # cuBLAS wants this before its first call; without it deterministic algorithms are refused.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
+    where = prepare(device, threads)
     run = Run(path)
     with run.locked():
         remove_leftovers(run.path)
@@ -249,7 +234,7 @@ class _Loop:
     def _validate(self) -> float:
         self.network.eval()
         total = 0.0
-        for batch in self.validation.split(self.config.batch_size):
+        for batch in torch.split(self.validation, self.config.batch_size):
             total += float(self._loss(batch)) * len(batch)
         mean = total / len(self.validation)
         if not math.isfinite(mean):

@@ -1,0 +1,40 @@
+"""Where the arithmetic runs: the device, its threads, and its promise to give the same numbers again."""
+
+import os
+
+import torch
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, else Apple's MPS, else the CPU; any other name is torch's own.
+
+    Raises:
+        ValueError: torch knows no such device, or it is not on this machine.
+    """
+    if name != "auto":
+        try:
+            device = torch.device(name)
+            torch.empty(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device={name}: not on this machine ({str(error).splitlines()[0]}); try cpu") from error
+        return device
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def prepare(name: str = "auto", threads: int | None = None) -> torch.device:
+    """Choose the device and set this process up so that equal inputs give equal bytes on it.
+
+    Args:
+        name: `auto`, `cpu`, `cuda`, `mps`, …
+        threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    device = choose_device(name)
+    if device.type == "cuda":
+        # cuBLAS wants this before its first call; without it deterministic algorithms are refused.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    return device

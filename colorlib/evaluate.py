@@ -1,0 +1,206 @@
+"""Scoring: any gray -> RGB callable, a split, one row of metrics per image; then pooled figures with intervals."""
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from colorlib import keys
+from colorlib.color import lightness, to_bytes
+from colorlib.colorizer import Colorize
+from colorlib.metrics import NEAR_GRAY_CHROMA, colorfulness, delta_e00, mean_chroma, mse, psnr_of, ssim
+from colorlib.photos import PhotoSet
+
+RESAMPLES = 10_000
+"""Bootstrap resamples of the images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One image under one method."""
+
+    image: str
+    method: str
+    pixels: int
+    truth_chroma: float
+    """Mean ab chroma of the ground truth; below `NEAR_GRAY_CHROMA` it counts as near gray."""
+    mse: float
+    psnr: float
+    """In dB; infinite where the prediction is exact."""
+    ssim: float
+    delta_e00: float
+    colorfulness: float
+    truth_colorfulness: float
+
+
+def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Score]]:
+    """Score every method on every photograph at its full size, in the photographs' order.
+
+    Args:
+        methods: name -> callable.
+        photos: the split to score on; each photograph is decoded when its turn comes, so memory is bounded.
+
+    Yields:
+        For each photograph, the scores of all methods on it, on predictions rounded to 8 bits.
+    """
+    for photo in photos:
+        truth = torch.from_numpy(photo.load().copy()).permute(2, 0, 1)
+        light = lightness(truth).unsqueeze(0)
+        chroma, truth_colorfulness = mean_chroma(truth), colorfulness(truth)
+        rows = []
+        for method, colorize in methods.items():
+            predicted = to_bytes(colorize(light)[0])
+            error = mse(predicted, truth)
+            rows.append(
+                Score(
+                    image=photo.name,
+                    method=method,
+                    pixels=truth.shape[1] * truth.shape[2],
+                    truth_chroma=chroma,
+                    mse=error,
+                    psnr=psnr_of(error),
+                    ssim=ssim(predicted, truth),
+                    delta_e00=delta_e00(predicted, truth),
+                    colorfulness=colorfulness(predicted),
+                    truth_colorfulness=truth_colorfulness,
+                )
+            )
+        yield rows
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read a per_image.csv.
+
+    Raises:
+        ValueError: the file is missing or has other columns.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; evaluate the run first (`colorlib evaluate`)")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kinds: dict[str, Callable[[str], object]] = {"image": str, "method": str, "pixels": int}
+    names = [name for name in Score.__dataclass_fields__]
+    if rows and not set(names) <= set(rows[0]):
+        raise ValueError(f"{path} has the columns {', '.join(rows[0])}; expected {', '.join(names)}")
+    return [Score(**{name: kinds.get(name, float)(row[name]) for name in names}) for row in rows]  # type: ignore[arg-type]
+
+
+def by_method(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Scores grouped by method, methods and images in the order they come."""
+    grouped: dict[str, list[Score]] = {}
+    for row in scores:
+        grouped.setdefault(row.method, []).append(row)
+    return grouped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A figure with its 95 % bootstrap interval over images."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One method on one split."""
+
+    method: str
+    images: int
+    near_gray: int
+    """Ground truths of mean ab chroma below `NEAR_GRAY_CHROMA`."""
+    left_out: int
+    """Of these, how many the mean per-image PSNR leaves out (all, where a method of the table is exact on one)."""
+    mse: Estimate
+    """Mean over images of the per-image MSE."""
+    mse_of_pixels: float
+    """The same with each pixel weighing alike; differs where sizes differ."""
+    psnr_of_mse: Estimate
+    """PSNR of the pooled MSE, in dB: the paper's convention."""
+    mean_psnr: Estimate
+    """Mean of the per-image PSNRs, in dB: the literature's convention."""
+    ssim: Estimate
+    delta_e00: Estimate
+    colorfulness: Estimate
+    truth_colorfulness: float
+    psnr_gain: Estimate | None
+    """PSNR of the pooled MSE minus the reference method's, both on the same resampled images."""
+
+
+def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> list[Summary]:
+    """Pool per-image scores, with 95 % percentile intervals from the same resamples of the images for every method.
+
+    Args:
+        scores: per-image rows of one or several methods on the same images.
+        reference: the method that gains are measured against, or None.
+
+    Raises:
+        ValueError: methods were scored on different images, or the reference is missing.
+    """
+    grouped = by_method(scores)
+    images = [row.image for row in next(iter(grouped.values()))]
+    for method, rows in grouped.items():
+        if [row.image for row in rows] != images:
+            raise ValueError(f"{method!r} was not scored on the same images as {next(iter(grouped))!r}")
+    if reference is not None and reference not in grouped:
+        raise ValueError(f"the reference {reference!r} is not among the methods {', '.join(grouped)}")
+    any_infinite = any(math.isinf(row.psnr) for row in scores)
+    drawn = keys.integers(np.full((RESAMPLES, len(images)), len(images)), 0, "bootstrap over images")
+    pooled_reference = _pooled_psnr(grouped[reference], drawn) if reference is not None else None
+    return [_summarize(method, rows, drawn, any_infinite, pooled_reference) for method, rows in grouped.items()]
+
+
+def _pooled_psnr(rows: Sequence[Score], drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+    """PSNR of the pooled MSE: of all images first, then of each resample."""
+    errors = np.array([row.mse for row in rows])
+    means = np.concatenate(([errors.mean()], errors[drawn].mean(axis=1)))
+    with np.errstate(divide="ignore"):
+        return np.asarray(-10.0 * np.log10(means))
+
+
+def _interval(values: NDArray[np.float64]) -> Estimate:
+    """The first value is the figure, the others its resamples."""
+    low, high = np.percentile(values[1:], (2.5, 97.5))
+    return Estimate(value=float(values[0]), low=float(low), high=float(high))
+
+
+def _mean(values: Sequence[float], drawn: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> Estimate:
+    array = np.array(values)
+    kept = np.ones(len(array), dtype=bool) if keep is None else keep
+    array = np.where(kept, array, 0.0)
+    counts = np.maximum(kept[drawn].sum(axis=1), 1)
+    return _interval(np.concatenate(([array.sum() / max(kept.sum(), 1)], array[drawn].sum(axis=1) / counts)))
+
+
+def _summarize(
+    method: str,
+    rows: Sequence[Score],
+    drawn: NDArray[np.int64],
+    any_infinite: bool,
+    pooled_reference: NDArray[np.float64] | None,
+) -> Summary:
+    near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
+    pooled = _pooled_psnr(rows, drawn)
+    pixels = np.array([row.pixels for row in rows])
+    errors = [row.mse for row in rows]
+    return Summary(
+        method=method,
+        images=len(rows),
+        near_gray=int(near_gray.sum()),
+        left_out=int(near_gray.sum()) if any_infinite else 0,
+        mse=_mean(errors, drawn),
+        mse_of_pixels=float((np.array(errors) * pixels).sum() / pixels.sum()),
+        psnr_of_mse=_interval(pooled),
+        mean_psnr=_mean([row.psnr for row in rows], drawn, ~near_gray if any_infinite else None),
+        ssim=_mean([row.ssim for row in rows], drawn),
+        delta_e00=_mean([row.delta_e00 for row in rows], drawn),
+        colorfulness=_mean([row.colorfulness for row in rows], drawn),
+        truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
+        psnr_gain=None if pooled_reference is None else _interval(pooled - pooled_reference),
+    )
