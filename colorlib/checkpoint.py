@@ -100,7 +100,7 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     What a killed writer left behind is removed.
     """
     remove_leftovers(folder)
-    complaints = []
+    complaints: list[str] = []
     for path in checkpoint_files(folder):
         try:
             return load_tensors(path), complaints

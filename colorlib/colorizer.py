@@ -29,7 +29,7 @@ class Colorizer:
 
     network: Network
     target: Target
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     tile: int = 512
     """Side of a tile in pixels, halo not counted."""
 
@@ -64,7 +64,7 @@ def load_run(path: Path, *, epoch: int | None = None, device: torch.device | Non
     network = NETWORKS[config["network"]](target.head)
     network.load_state_dict(run.read_weights(epoch))
     where = device or torch.device("cpu")
-    network = network.to(where, memory_format=torch.channels_last).eval()
+    network = network.to(where).to(memory_format=torch.channels_last).eval()
     return Colorizer(network=network, target=target, device=where)
 
 

@@ -90,7 +90,8 @@ class TrainingPhotos:
         crop = self.pixels[plan.photo[row]][:, top : top + size, left : left + size]
         if plan.flip[row]:
             crop = crop.flip(-1)
-        return crop.rot90(int(plan.turns[row]), (-2, -1))
+        turned: Tensor = crop.rot90(int(plan.turns[row]), (-2, -1))
+        return turned
 
 
 def check_crop_fits(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int) -> None:

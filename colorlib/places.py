@@ -64,6 +64,4 @@ def download(url: str, path: Path, *, digest: str | None) -> None:
                     f"{url} could not be downloaded ({error}); what came before it is kept: run again"
                 ) from error
         except ValueError as error:
-            raise ValueError(
-                f"{url} is not the file that was expected: its SHA-256 differs; nothing was kept"
-            ) from error
+            raise ValueError(f"{url} is not the file expected: its SHA-256 differs; nothing was kept") from error

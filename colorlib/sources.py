@@ -35,6 +35,7 @@ class Listed:
     split_of: Callable[[str, str], str]
     """Maps a file's name and digest to its split."""
     terms: str
+    splits: tuple[str, ...] = ("train", "val", "test")
 
     def names(self, split: str | None = None) -> dict[str, str]:
         """The committed names and digests of a split, or of all of them."""
@@ -68,12 +69,8 @@ class Listed:
             ValueError: a file's content is not what the list says.
         """
         names, wrong = self.names(split), self.wrong(split)
-        if not names:
-            raise ValueError(f"{self.name} has no {split} split")
         if wrong:
-            mend = (
-                f"run `colorlib data fetch {self.name}`, or set COLORLIB_DATA to the folder that holds {self.folder}/"
-            )
+            mend = f"run `colorlib data fetch {self.name}` or set COLORLIB_DATA to the folder that holds {self.folder}/"
             changed = [text for text in wrong.values() if not text.endswith("is missing")]
             if changed:
                 raise ValueError(f"{changed[0]} ({len(changed)} such files); delete it and {mend}")
@@ -81,7 +78,7 @@ class Listed:
         return tuple(_photo(self.path(name), name, digest) for name, digest in names.items())
 
     def fetch(self) -> Iterator[str]:
-        """Download what is missing or wrong into the cache, eight files at a time; yields each file's name when it is there.
+        """Download what is missing or wrong into the cache, eight files at a time; yields each name when it is here.
 
         What is already there is not downloaded again, so an interrupted fetch goes on where it stopped.
 
@@ -114,7 +111,7 @@ class Bundled:
         "ship with scikit-image and matplotlib; Grace Hopper, astronaut and rocket: public domain; chelsea and coffee: "
         "CC0; motorcycle: Middlebury stereo data, terms unclear, never shown"
     )
-    splits = {  # noqa: RUF012
+    files = {  # noqa: RUF012
         "train": ("skimage/astronaut.png", "skimage/motorcycle_left.png", "skimage/motorcycle_right.png"),
         "val": ("skimage/chelsea.png",),
         "test": ("matplotlib/grace_hopper.jpg", "skimage/coffee.png", "skimage/rocket.jpg"),
@@ -123,6 +120,11 @@ class Bundled:
         "skimage": ("skimage", "data"),
         "matplotlib": ("matplotlib", "mpl-data/sample_data"),
     }
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits there are."""
+        return tuple(self.files)
 
     def path(self, name: str) -> Path:
         """Where a photograph lies on this machine, found without importing the package that ships it."""
@@ -137,7 +139,7 @@ class Bundled:
         """The photographs of a split, each held against its committed checksum."""
         listed = listed_checksums(self.name)
         found = []
-        for name in self.splits[split]:
+        for name in self.files[split]:
             path = self.path(name)
             if not path.is_file() or sha256(path) != listed[name]:
                 raise ValueError(f"{path} is missing or was changed; reinstall {name.split('/')[0]} as pinned")
@@ -152,6 +154,7 @@ class Folder:
     path: Path
     max_pixels: int = MAX_PIXELS
     terms: str = "the user's own photographs"
+    splits: tuple[str, ...] = ("train", "val", "test")
 
     def photos(self, split: str) -> tuple[Photo, ...]:
         """The photographs of a split; copies of one file count once.
