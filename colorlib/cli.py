@@ -90,7 +90,7 @@ def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from colorlib.config import RunConfig, override
-    from colorlib.trainer import Epoch, Notice, Update, train
+    from colorlib.trainer import Epoch, Notice, train
 
     config = RunConfig()
     if options.profile:
@@ -105,15 +105,14 @@ def _train(options: argparse.Namespace) -> int:
         for measured in measurements:
             if isinstance(measured, Notice):
                 bar.write(measured.text, file=sys.stderr)
-            elif isinstance(measured, Update):
-                if bar.n == 0 and measured.step > 1:
-                    bar.initial = measured.step - 1
-                bar.update(measured.step - max(bar.n, bar.initial))
-            elif isinstance(measured, Epoch):
+                continue
+            if isinstance(measured, Epoch):
                 bar.set_description(f"epoch {measured.epoch} of {config.epochs}, loss {measured.training_loss:.5f}")
-    print(
-        f"{options.run}: {config.epochs} epochs, {config.updates} updates; score it with `colorlib evaluate {options.run}`"
-    )
+                if measured.step > bar.n:  # done before this process started: not its speed
+                    bar.initial = measured.step
+            bar.update(measured.step - bar.n)
+    print(f"{options.run}: {config.epochs} epochs, {config.updates} updates")
+    print(f"score it with: colorlib evaluate {options.run}")
     return 0
 
 

@@ -82,7 +82,8 @@ def train(
         restart: begin anew where the directory holds another run's state, instead of refusing.
 
     Yields:
-        An `Update` after each update, an `Epoch` after each epoch, a `Notice` where something is worth saying.
+        An `Update` after each update, an `Epoch` after each epoch, a `Notice` where something is worth saying. A
+        resumed run first yields again the epochs that were done before, so its listener sees the whole history.
 
     Raises:
         ValueError: the photographs, the directory or the configuration do not allow it; the message says why.
@@ -170,6 +171,7 @@ class _Loop:
         if checkpoint:
             self._restore(checkpoint)
             self.run.write_history(self.history, self.timing)
+            yield from (self._measured(row) for row in self.history)
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
             yield from self._epoch(epoch)
         self.run.write_weights(self.network.state_dict(), step=self.config.updates)
@@ -198,21 +200,15 @@ class _Loop:
             )
         weights = torch.tensor(sizes, dtype=torch.float64)
         trained = time.perf_counter()
-        measured = Epoch(
-            epoch=epoch,
-            step=step,
-            training_loss=float((values * weights).sum() / weights.sum()),
-            validation_loss=self._validate(),
-        )
-        ended = time.perf_counter()
         self.history.append(
             {
                 "epoch": epoch,
                 "updates": step,
-                "training_loss": measured.training_loss,
-                "validation_loss": measured.validation_loss,
+                "training_loss": float((values * weights).sum() / weights.sum()),
+                "validation_loss": self._validate(),
             }
         )
+        ended = time.perf_counter()
         self.timing.append(
             {
                 "epoch": epoch,
@@ -221,7 +217,16 @@ class _Loop:
             }
         )
         self._save(epoch, step)
-        yield measured
+        yield self._measured(self.history[-1])
+
+    @staticmethod
+    def _measured(row: dict[str, float]) -> Epoch:
+        return Epoch(
+            epoch=int(row["epoch"]),
+            step=int(row["updates"]),
+            training_loss=row["training_loss"],
+            validation_loss=row["validation_loss"],
+        )
 
     def _loss(self, batch: Tensor) -> Tensor:
         """The objective on one batch of photographs, `(B, 3, S, S)` uint8."""
