@@ -69,24 +69,28 @@ def load_tensors(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             envelope = json.loads((file.metadata() or {})["colorlib"])
+            step, facts, digest = envelope["step"], envelope["facts"], envelope["sha256"]
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as weights ({error or type(error).__name__})") from error
-    if _content_digest(state, envelope["step"], envelope["facts"]) != envelope["sha256"]:
+    if _content_digest(state, step, facts) != digest:
         raise ValueError(f"{path} is damaged: its content does not match the SHA-256 it carries")
-    return Checkpoint(step=envelope["step"], state=state, facts=json.loads(envelope["facts"]))
+    return Checkpoint(step=step, state=state, facts=json.loads(facts))
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to `folder` and drop those older than the `KEPT` newest.
+    """Add a checkpoint to `folder`; it and the `KEPT` - 1 before it stay, the others are dropped.
 
     Raises:
         OSError: the disk is full or not writable; the older checkpoints are intact.
     """
     path = folder / f"update-{checkpoint.step:08d}.safetensors"
     save_tensors(path, checkpoint.state, step=checkpoint.step, facts=checkpoint.facts)
-    for old in checkpoint_files(folder)[KEPT:]:
-        old.unlink()
+    files = checkpoint_files(folder)
+    # A later one can only be damaged, else the run had gone on from it: it must not count among those that stay.
+    later = files.index(path)
+    for useless in files[:later] + files[later + KEPT :]:
+        useless.unlink()
 
 
 def checkpoint_files(folder: Path) -> list[Path]:

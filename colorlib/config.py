@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -53,10 +54,11 @@ class RunConfig:
             _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: there are {', '.join(table)}")
         for name in ("epochs", "crops_per_epoch", "crop_size", "batch_size"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: it must be at least 1")
-        _require(self.learning_rate > 0, f"learning_rate={self.learning_rate}: it must be positive")
-        _require(self.weight_decay >= 0, f"weight_decay={self.weight_decay}: it must not be negative")
+        _require(0 < self.learning_rate < math.inf, f"learning_rate={self.learning_rate}: it must be positive")
+        _require(0 <= self.weight_decay < math.inf, f"weight_decay={self.weight_decay}: it must not be negative")
         for name in ("flip_probability", "turn_probability"):
             _require(0 <= getattr(self, name) <= 1, f"{name}={getattr(self, name)}: it must lie in [0, 1]")
+        _require(all(epoch >= 1 for epoch in self.keep_epochs), f"keep_epochs={self.keep_epochs}: counted from 1")
         _require(self.seed >= 0, f"seed={self.seed}: it must not be negative")
 
     @property
@@ -89,7 +91,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     changed = {}
     for name, value in settings.items():
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1)
+            near = difflib.get_close_matches(str(name), fields, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(fields)}"
             raise ValueError(f"no setting is called {name!r}{hint}")
         changed[name] = _typed(name, value, fields[name])

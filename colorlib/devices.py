@@ -14,8 +14,8 @@ def choose_device(name: str = "auto") -> torch.device:
     if name != "auto":
         try:
             device = torch.device(name)
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, AssertionError, ImportError) as error:
             raise ValueError(f"device={name}: not on this machine ({str(error).splitlines()[0]}); try cpu") from error
         return device
     if torch.cuda.is_available():
@@ -29,7 +29,12 @@ def prepare(name: str = "auto", threads: int | None = None) -> torch.device:
     Args:
         name: `auto`, `cpu`, `cuda`, `mps`, …
         threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
+
+    Raises:
+        ValueError: no such device here, or fewer than one thread.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads={threads}: it must be at least 1")
     torch.set_num_threads(threads or os.cpu_count() or 1)
     device = choose_device(name)
     if device.type == "cuda":

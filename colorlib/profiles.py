@@ -42,7 +42,7 @@ class Profile:
 
     def on_bundled(self) -> "Profile":
         """The same budget on the bundled photographs, with folders of its own: it never overwrites the evidence."""
-        if self.settings["photos"] == "bundled":
+        if self.settings.get("photos") == "bundled":
             return self
         return replace(self, name=f"{self.name}-bundled", settings=self.settings | {"photos": "bundled"})
 
@@ -53,18 +53,26 @@ def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
     Raises:
         ValueError: there is no such profile, or it holds an unknown or ill-typed setting.
     """
-    import yaml
+    try:
+        import yaml
+    except ImportError as error:
+        raise ValueError(f"profile {name!r} is a YAML file; to read it run `pip install pyyaml`") from error
 
     base = name.removesuffix("-bundled")
     path = PROFILES / f"{base}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.yaml")))
         raise ValueError(f"there is no profile {name!r}; there are {known}")
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    listed = tuple(settings.pop("seeds", (0,)))
     try:
-        override(RunConfig(), settings)
-    except ValueError as error:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError(f"expected lines of `setting: value`, not {settings!r}")  # noqa: TRY004
+        listed = settings.pop("seeds", [0])
+        if not isinstance(listed, list) or not listed:
+            raise ValueError(f"seeds={listed!r}: expected a list, for example [0, 1]")
+        for seed in listed:
+            override(RunConfig(), settings | {"seed": seed})
+    except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
-    profile = Profile(name=base, settings=settings, seeds=seeds or listed)
+    profile = Profile(name=base, settings=settings, seeds=seeds or tuple(listed))
     return profile.on_bundled() if base != name else profile

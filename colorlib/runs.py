@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from colorlib.checkpoint import load_tensors, save_tensors
-from colorlib.files import write_json, write_text
+from colorlib.files import remove_leftovers, write_json, write_text
 
 
 class RunBusyError(ValueError):
@@ -66,6 +66,18 @@ class Run:
     def epoch_weights(self, epoch: int) -> Path:
         """The kept weights of an earlier epoch."""
         return self.path / "epochs" / f"epoch-{epoch:03d}.safetensors"
+
+    def remove_leftovers(self) -> None:
+        """Delete what a writer that was killed left half-written."""
+        for folder in (self.path, self.path / "epochs", self.checkpoints):
+            remove_leftovers(folder)
+
+    def discard(self) -> None:
+        """Remove all that a run left, but run.json, which the next run replaces: no result is taken for another's."""
+        names = ("history.csv", "timing.csv", "metrics.json", "per_image.csv")
+        kept = [*(self.path / "epochs").glob("*.safetensors"), *self.checkpoints.glob("*.safetensors")]
+        for path in (*(self.path / name for name in names), self.weights, *kept):
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

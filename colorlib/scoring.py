@@ -59,7 +59,8 @@ def score_run(path: Path, *, photos: str | None = None, split: str = "test", dev
 
 def write_scores(path: Path, rows: list[Score], photos: PhotoSet, *, weights: Path) -> None:
     """Write per_image.csv and metrics.json: the figures, and what they are figures of."""
-    ordered = sorted(rows, key=lambda row: list(dict.fromkeys(r.method for r in rows)).index(row.method))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    ordered = sorted(rows, key=lambda row: methods.index(row.method))
     summaries = summarize(ordered, reference=None)
     record: dict[str, Any] = {
         "photos": {

@@ -21,7 +21,6 @@ from colorlib.color import lightness
 from colorlib.config import RunConfig, as_json
 from colorlib.data import Augmentation, TrainingPhotos, center_crops
 from colorlib.devices import prepare
-from colorlib.files import remove_leftovers
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES
 from colorlib.photos import PhotoSet, open_photos
@@ -93,22 +92,26 @@ def train(
     where = prepare(device, threads)
     run = Run(path)
     with run.locked():
-        remove_leftovers(run.path)
+        run.remove_leftovers()
         photos = {split: open_photos(config.photos, split) for split in ("train", "val")}
         key = run_key(config, photos)
         checkpoint, complaints = load_newest(run.checkpoints)
         for complaint in complaints:
             yield Notice(text=complaint + "; the one before it is taken" if checkpoint else complaint)
-        if checkpoint and checkpoint.facts["key"] != key:
-            if not restart:
-                raise ValueError(_other_run(run, key, checkpoint.facts["key"]))
-            for old in run.checkpoints.glob("*.safetensors"):
-                old.unlink()
+        other = _other_run(run, key, checkpoint)
+        if other and not restart:
+            raise ValueError(other)
+        # What cannot be trained is refused here, before anything of an older run is touched.
+        loop = _Loop(config, run, key, photos, where)
+        if other:
+            run.discard()
             checkpoint = None
-        if checkpoint is None:
-            _refuse_to_overwrite(run, key, restart)
-            run.write_record(key | {"versions": versions(), "hardware": hardware(where), "commit": commit()})
-        yield from _Loop(config, run, key, photos, where).resume(checkpoint)
+        made_on = {"versions": versions(), "hardware": hardware(where)}
+        if checkpoint is None or not (run.path / "run.json").is_file():
+            run.write_record(key | made_on | {"commit": commit()})
+        else:
+            yield from _changes(run.record(), made_on)
+        yield from loop.resume(checkpoint)
 
 
 def run_key(config: RunConfig, photos: dict[str, PhotoSet]) -> dict[str, Any]:
@@ -120,26 +123,41 @@ def run_key(config: RunConfig, photos: dict[str, PhotoSet]) -> dict[str, Any]:
     }
 
 
-def _other_run(run: Run, key: dict[str, Any], held: dict[str, Any]) -> str:
-    differing = [
-        f"{name}={held['config'].get(name)!r}, not {value!r}"
-        for name, value in key["config"].items()
-        if held["config"].get(name) != value
-    ]
-    differing += [f"other {name}" for name in ("photos", "source") if held[name] != key[name]]
+def _other_run(run: Run, key: dict[str, Any], checkpoint: Checkpoint | None) -> str | None:
+    """Why this directory is another run's, or None.
+
+    A checkpoint must have the very same key. A run without checkpoints, as in a fresh clone, may be made again from
+    other source or photographs; a differently configured one is not lost.
+    """
+    if checkpoint:
+        held = checkpoint.facts["key"]
+    elif (run.path / "run.json").is_file():
+        held = run.record()
+    else:
+        return None
+    # Settings that did not exist yet when it was written have their defaults.
+    then, now = as_json(RunConfig()) | held["config"], key["config"]
+    differing = [f"{name}={then[name]!r}, not {now.get(name)!r}" for name in then if then[name] != now.get(name)]
+    if checkpoint:
+        differing += [f"other {name}" for name in ("photos", "source") if held[name] != key[name]]
+    if not differing:
+        return None
     return (
         f"{run.path} holds the state of another run ({'; '.join(differing)}); name another directory, or restart to "
         "discard it (--restart)"
     )
 
 
-def _refuse_to_overwrite(run: Run, key: dict[str, Any], restart: bool) -> None:
-    """A run without checkpoints, as in a fresh clone, may be made again; a differently configured one is not lost."""
-    if restart or not (run.path / "run.json").is_file():
-        return
-    held = run.record()
-    if held["config"] != key["config"]:
-        raise ValueError(_other_run(run, key, held))
+def _changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Notice]:
+    """Say what is not as it was when the run began."""
+    changed = [
+        f"{name} {then[group].get(name)}, now {value}"
+        for group, values in now.items()
+        for name, value in values.items()
+        if then[group].get(name) != value
+    ]
+    if changed:
+        yield Notice(text=f"the run began with {'; '.join(changed)}: expect close numbers, not equal bytes")
 
 
 class _Loop:
