@@ -1,1 +1,40 @@
-"""A reproducible companion to *Deep Learning for Image Colorization: An Encoder-Decoder Approach* (IJRPR 2025)."""
+"""A reproducible companion to *Deep Learning for Image Colorization: An Encoder-Decoder Approach* (IJRPR 2025).
+
+A method is a target (what is predicted) x a network (how) x an objective (what is rewarded). A run is a method,
+photographs, a budget and a seed. Everything else reads what a run wrote.
+
+The map: floor, module, its one job. A module imports modules of lower floors only; inside companion/ there are no
+circles. tests/test_architecture.py holds the imports against this table.
+
+```
+0  color        sRGB and CIE LAB: pure functions on tensors
+0  devices      where the arithmetic runs, and its promise to give the same numbers again
+0  files        whole files or none, named by their SHA-256
+0  images       any image file as the 8-bit sRGB picture a viewer would show
+0  keys         randomness as a function of (seed, purpose, position), never a state
+0  model        the networks: NETWORKS, the paper's first
+0  objectives   what training rewards: OBJECTIVES
+0  places       where files of photographs lie, and how they get here
+1  checkpoint   named tensors and a step in one file that verifies itself
+1  data         decoded photographs become batches
+1  datasets     photographs that are data sets: CIFAR-10, torchvision's
+1  metrics      how close a colorization is to the truth, one value per image
+1  provenance   which source, which versions, which machine a number comes from
+1  sources      photographs that are files: listed, bundled, in any folder
+1  targets      what a network predicts: TARGETS
+2  config       the frozen description of a run, and the one path of every override
+2  photos       where photographs come from, by name: SOURCES
+2  runs         the run directory: what is in it, written and read here alone
+3  colorizer    gray to color for any image size; loads a run
+3  profiles     how much to spend: notebooks/profiles/*.yaml
+4  baselines    what trivial answers get: BASELINES
+4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
+5  scoring      scores a finished run and leaves what a later reader relies on
+5  trainer      the loop: a generator of measurements; to resume, start it again
+6  companion/   notebooks, sweeps, figures, tables and the report of finished runs
+7  cli          the commands; the only place that draws progress bars
+8  __main__     `python -m colorlib`
+```
+
+`trainer` stands higher than its imports ask for: so no module that reads runs can import it.
+"""
