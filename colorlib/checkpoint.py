@@ -54,7 +54,8 @@ def save_tensors(
         OSError: the disk is full or not writable; whatever `path` held before is still there.
     """
     plain = {name: _plain(tensor) for name, tensor in state.items()}
-    text = json.dumps(facts or {}, sort_keys=True, allow_nan=False)
+    # In the given order: history.csv takes the order of its columns from here.
+    text = json.dumps(facts or {}, allow_nan=False)
     # safetensors orders the metadata map by hash, which differs from process to process: one entry has one order.
     envelope = {"step": step, "facts": text, "sha256": _content_digest(plain, step, text)}
     write_bytes(path, save(plain, {"colorlib": json.dumps(envelope, sort_keys=True)}))

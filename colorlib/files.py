@@ -38,8 +38,10 @@ def write_bytes(path: Path, data: bytes) -> None:
         # mkstemp makes the file private; a result should be as readable as any other file this user writes.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a failed write does not say of which file, so of which disk
         raise
 
 
