@@ -53,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine has, and what each profile costs here")
     doctor.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
+    commands.add_parser("readme", help="the measured parts of README.md, from results/")
+
     reproduce = commands.add_parser("reproduce", help="execute the notebooks: figures, table and report")
     reproduce.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
     reproduce.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
@@ -75,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "data": _data,
         "doctor": _doctor,
         "reproduce": _reproduce,
+        "readme": _readme,
     }[options.command]
     try:
         return command(options)
@@ -188,6 +191,13 @@ def _doctor(options: argparse.Namespace) -> int:
     from colorlib.companion.doctor import report
 
     print(report(threads=options.threads))
+    return 0
+
+
+def _readme(options: argparse.Namespace) -> int:
+    from colorlib.companion.readme import README, write_readme
+
+    print(f"{README.name}: {'brought up to date' if write_readme() else 'up to date'}")
     return 0
 
 

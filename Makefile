@@ -1,0 +1,86 @@
+# `make` alone prints the targets. Nothing here compares file times: a clone gives every file the same age.
+PYTHON  ?= python3
+PROFILE ?= auto
+SEEDS   ?=
+FORCE   ?=
+TORCH   ?=
+VENV    := .venv
+BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN     := $(BIN)/python -m colorlib
+OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force)
+ifneq ($(COLORLIB_DATA),)
+export COLORLIB_DATA := $(abspath $(COLORLIB_DATA))
+endif
+
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 report readme lab check test clean clean-runs clean-all
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TORCH=cpu (setup: the small build, Linux)"
+
+setup: ## .venv from requirements.txt, with colorlib in it
+	@cat requirements.txt pyproject.toml 2>/dev/null | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
+
+install:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; name another: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH),cpu)
+	@# uv knows where PyTorch's CPU builds are; the CUDA libraries are left out of the list.
+	$(BIN)/python -m pip install --quiet $$(grep '^uv==' requirements.txt)
+	grep -vE '^(nvidia-|cuda-|triton==)' requirements.txt > $(VENV)/requirements-cpu.txt
+	$(BIN)/uv pip install --python $(BIN)/python --torch-backend cpu -r $(VENV)/requirements-cpu.txt
+else
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+endif
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@cat requirements.txt pyproject.toml > $(VENV)/installed
+
+lock: setup ## requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
+		--extra companion --extra dev pyproject.toml -o requirements.txt
+
+doctor: setup ## what this machine has, and how long each profile takes
+	@$(RUN) doctor
+
+reproduce: setup ## train, draw the figures and the table, build the report
+	@$(RUN) reproduce $(OPTIONS)
+
+figure1: setup ## Figure 1: the loss curve
+	@$(RUN) reproduce $(OPTIONS) --only 03_figure1
+
+figures2_3: setup ## Figures 2-3: gray, ground truth, prediction
+	@$(RUN) reproduce $(OPTIONS) --only 04_figures2_3
+
+table1: setup ## Table I: MSE and PSNR beside trivial answers
+	@$(RUN) reproduce $(OPTIONS) --only 05_table1
+
+report: setup ## the HTML report, with what it needs
+	@$(RUN) reproduce $(OPTIONS) --only report
+
+readme: setup ## the measured parts of README.md, from results/
+	@$(RUN) readme
+
+lab: setup ## JupyterLab on notebooks/
+	$(BIN)/jupyter lab notebooks
+
+check: setup ## lint, types and the quick tests: under a minute
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python -m pytest -q
+
+test: setup ## all tests: also the killed runs, the executed notebooks, the real photographs
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python -m pytest -q -m "not gpu and not network" --durations=10
+
+clean: ## caches and half-done copies
+	rm -rf .pytest_cache .ruff_cache .mypy_cache build *.egg-info
+	find colorlib tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+clean-runs: clean ## also local runs, checkpoints and stamps; never what is committed
+	git clean -fdXq -- results figures
+
+clean-all: clean-runs ## also .venv
+	rm -rf $(VENV)

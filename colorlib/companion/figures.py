@@ -1,0 +1,241 @@
+"""The paper's figures, made from what runs left: Figure 1 (loss curve) and the triptychs of Figures 2-3."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from colorlib.color import gray_rgb, lightness, to_bytes
+from colorlib.colorizer import Colorize
+from colorlib.data import Augmentation, TrainingPhotos, center_crops
+from colorlib.files import write_bytes
+from colorlib.images import Photo, Pixels
+from colorlib.metrics import mse, psnr_of
+from colorlib.runs import Run
+
+PAPER_LOSS, PAPER_EPOCH = 0.0044, 40
+"""The paper's average training loss and the epoch it gives it for (Sec. IV.A)."""
+
+STYLE: Any = {
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral", "DejaVu Serif"],
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "ytick.minor.width": 0.4,
+    "legend.frameon": False,
+    "figure.dpi": 200,
+    "svg.hashsalt": "colorlib",
+}
+TRAINING, VALIDATION, PAPER, REFERENCE = "#0b5fa5", "#d1495b", "#111111", "#6b6b6b"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Illustration:
+    """A figure as a file, with what a reader who cannot see it is told."""
+
+    path: Path
+    caption: str
+    alt: str
+
+    def show(self) -> None:
+        """Display it in a notebook: the picture with its alternative text, and the caption below."""
+        from IPython.display import HTML, Image, display
+
+        display(Image(self.path.read_bytes(), format="png", width=760, alt=self.alt, metadata={"alt": self.alt}))
+        display(HTML(f"<p class='caption'>{self.caption}</p>"))
+
+
+def save(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+    """Write a figure as PNG, the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.05)
+    write_bytes(path, buffer.getvalue())
+
+
+def baseline_losses(
+    methods: Mapping[str, Colorize], pixels: Sequence[Pixels], names: Sequence[str], size: int
+) -> dict[str, float]:
+    """What trivial answers get as a validation loss: MSE on the center crops that training validates on."""
+    crops = center_crops(pixels, names, size)
+    light, truth = lightness(crops), crops.float() / 255.0
+    return {
+        name: float((colorize(light) - truth).square().mean(dtype=torch.float64)) for name, colorize in methods.items()
+    }
+
+
+def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path) -> Illustration:
+    """Figure 1: training and validation loss over the epochs, the paper's value, and the trivial baselines.
+
+    Args:
+        runs: the run directories, one per seed; with several, the mean is drawn with a band of one standard deviation.
+        baselines: losses of the trivial answers on the validation crops.
+        path: where the PNG goes.
+    """
+    histories = [Run(run).history() for run in runs]
+    epochs = np.array([row["epoch"] for row in histories[0]])
+    training = np.array([[row["training_loss"] for row in history] for history in histories])
+    validation = np.array([[row["validation_loss"] for row in history] for history in histories])
+    updates = int(histories[0][-1]["updates"])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.3, 3.9))
+        axes = figure.subplots()
+        _curve(axes, epochs, training, TRAINING, "training")
+        _curve(axes, epochs, validation, VALIDATION, "validation")
+        axes.plot(
+            [PAPER_EPOCH],
+            [PAPER_LOSS],
+            marker="*",
+            markersize=10,
+            color=PAPER,
+            linestyle="none",
+            zorder=5,
+            clip_on=False,
+        )
+        last = max(float(epochs[-1]), PAPER_EPOCH)
+        values = np.array([PAPER_LOSS, *training.ravel(), *validation.ravel(), *baselines.values()])
+        axes.set(xlim=(0, last), yscale="log", xlabel="epoch", ylabel="mean squared error")
+        axes.set_ylim(float(values.min()) / 1.12, float(values.max()) * 1.12)
+        axes.annotate(
+            f"paper: {PAPER_LOSS} at epoch {PAPER_EPOCH}", (PAPER_EPOCH, PAPER_LOSS),
+            xytext=(-8, -1), textcoords="offset points", va="center", ha="right", color=PAPER,
+        )  # fmt: skip
+        axes.set_xticks(list(np.arange(0, last + 1, 10 if last <= 60 else 20)))
+        axes.axvline(PAPER_EPOCH, color=PAPER, linewidth=0.5, linestyle=(0, (2, 3)), zorder=0)
+        low, high = axes.get_ylim()
+        ticks = [0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.08]
+        axes.set_yticks([tick for tick in ticks if low <= tick <= high])
+        axes.set_yticklabels([f"{tick:g}" for tick in axes.get_yticks()])
+        axes.minorticks_off()
+        for value in baselines.values():
+            axes.axhline(value, color=REFERENCE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        labels = {name: (value, REFERENCE) for name, value in baselines.items()}
+        labels |= {
+            "training": (float(training.mean(0)[-1]), TRAINING),
+            "validation": (float(validation.mean(0)[-1]), VALIDATION),
+        }
+        _label_ends(axes, labels, last * 1.015)
+        save(figure, path)
+    seeds = f"{len(runs)} seeds, band: one standard deviation" if len(runs) > 1 else "one seed"
+    reference = ", ".join(f"{name} {value:.4f}" for name, value in baselines.items())
+    final = f"{training.mean(0)[-1]:.4f} in training and {validation.mean(0)[-1]:.4f} in validation"
+    return Illustration(
+        path=path,
+        caption=(
+            f"<b>Figure 1.</b> Loss over {len(epochs)} epochs ({updates:,} updates; {seeds}). Training: mean over the "
+            "epoch's augmented crops; validation: center crops of the validation photographs after each epoch. Dashed: "
+            "what trivial answers get on the same validation crops. Star: the value the paper gives for epoch "
+            f"{PAPER_EPOCH}. Logarithmic scale."
+        ),
+        alt=(
+            f"Line chart of mean squared error against epoch. After {len(epochs)} epochs the loss is {final}. Trivial "
+            f"answers on the validation crops: {reference}. The paper's point is {PAPER_LOSS} at epoch {PAPER_EPOCH}."
+        ),
+    )
+
+
+def _curve(axes: Axes, epochs: NDArray[np.float64], values: NDArray[np.float64], color: str, label: str) -> None:
+    mean = values.mean(axis=0)
+    axes.plot(epochs, mean, color=color, linewidth=1.3, label=label, zorder=3)
+    if len(values) > 1:
+        spread = values.std(axis=0, ddof=1)
+        axes.fill_between(epochs, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0, zorder=2)
+
+
+def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]], x: float) -> None:
+    """Name the lines at their right ends, moved apart so that no two labels touch."""
+    low, high = np.log(axes.get_ylim())
+    gap = 0.052
+    placed = sorted((float((np.log(value) - low) / (high - low)), name) for name, (value, _) in labels.items())
+    heights = [height for height, _ in placed]
+    for _ in range(200):
+        for i in range(len(heights) - 1):
+            overlap = gap - (heights[i + 1] - heights[i])
+            if overlap > 0:
+                heights[i] -= overlap / 2
+                heights[i + 1] += overlap / 2
+    for height, (_, name) in zip(heights, placed, strict=True):
+        value, color = labels[name]
+        y = float(np.exp(low + height * (high - low)))
+        axes.text(x, y, f"{name} {value:.4f}", color=color, va="center", fontsize=8)
+
+
+def triptych(photo: Photo, colorize: Colorize, path: Path, *, number: str, subject: str) -> Illustration:
+    """Figures 2-3: gray input, ground truth, prediction, side by side, PSNR under the prediction.
+
+    Args:
+        photo: the photograph; never one that was trained on.
+        colorize: what colors it.
+        path: where the PNG goes.
+        number: what the caption calls it, for example `Figure 2`.
+        subject: what it shows, in words.
+    """
+    truth = torch.from_numpy(photo.load().copy()).permute(2, 0, 1)
+    light = lightness(truth).unsqueeze(0)
+    gray = to_bytes(gray_rgb(light)[0])
+    predicted = to_bytes(colorize(light)[0])
+    scores = {name: psnr_of(mse(picture, truth)) for name, picture in (("gray", gray), ("predicted", predicted))}
+    height, width = truth.shape[1:]
+    panels = [
+        (gray, "gray input", f"{scores['gray']:.2f} dB"),
+        (truth, "ground truth", ""),
+        (predicted, "prediction", f"{scores['predicted']:.2f} dB"),
+    ]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 2.16 * height / width))
+        for axes, (picture, title, below) in zip(figure.subplots(1, 3), panels, strict=True):
+            axes.imshow(picture.permute(1, 2, 0).numpy(), interpolation="antialiased")
+            axes.set_title(title, fontsize=9, pad=4)
+            axes.set_xlabel(f"PSNR {below}" if below else " ", fontsize=9, labelpad=4)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        figure.subplots_adjust(wspace=0.03, left=0, right=1, bottom=0, top=1)
+        save(figure, path, dpi=150)
+    return Illustration(
+        path=path,
+        caption=(
+            f"<b>{number}.</b> {subject[0].upper()}{subject[1:]}: gray input (L of CIE LAB), ground truth, prediction. "
+            f"PSNR on 8-bit RGB: gray input {scores['gray']:.2f} dB, prediction {scores['predicted']:.2f} dB. The "
+            "photograph was not trained on."
+        ),
+        alt=(
+            f"Three pictures side by side of {subject}: the gray input, the ground truth in color, and the network's "
+            f"prediction, at {scores['predicted']:.2f} dB PSNR where gray alone has {scores['gray']:.2f} dB."
+        ),
+    )
+
+
+def augmentations(photo: Photo, augmentation: Augmentation, path: Path, *, seed: int) -> Illustration:
+    """What training sees of one photograph: eight keyed crops, in color (the truth) and as L (the input)."""
+    crops = next(TrainingPhotos([photo.load()], [photo.name], augmentation).batches(8, 8, seed=seed, epoch=1))
+    grays = to_bytes(gray_rgb(lightness(crops)))
+    size = augmentation.crop_size
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 1.62))
+        for row, (name, pictures) in enumerate({"input": grays, "truth": crops}.items()):
+            for column, picture in enumerate(pictures):
+                axes = figure.add_subplot(2, 8, row * 8 + column + 1)
+                axes.imshow(picture.permute(1, 2, 0).numpy(), interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if column == 0:
+                    axes.set_ylabel(name)
+        figure.subplots_adjust(wspace=0.06, hspace=0.06, left=0.03, right=1, bottom=0, top=0.97)
+        save(figure, path)
+    return Illustration(
+        path=path,
+        caption=f"Eight training crops of {size} × {size} pixels, flipped and turned: the input L, and the truth.",
+        alt=f"Two rows of eight square crops of one photograph, gray above and in color below, {size} pixels wide.",
+    )

@@ -1,0 +1,203 @@
+"""Table I: the paper's figures, ours, and what trivial answers get, with spread and intervals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from colorlib.evaluate import Score, Summary, by_method, read_scores, score, summarize
+from colorlib.files import write_text
+from colorlib.photos import open_photos
+from colorlib.profiles import Profile
+from colorlib.runs import Run, csv_text
+from colorlib.scoring import baseline_methods
+
+PAPER_ROW = {"method": "paper (its own, unnamed data)", "MSE": 0.0044, "PSNR of MSE": 23.56}
+"""Table I as printed (Sec. IV.C)."""
+
+COLUMNS = {
+    "mse": "MSE",
+    "psnr_of_mse": "PSNR of MSE",
+    "mean_psnr": "mean PSNR",
+    "ssim": "SSIM",
+    "delta_e00": "ΔE00",
+    "colorfulness": "colorfulness",
+    "psnr_gain": "gain over gray",
+}
+
+
+def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Score]]:
+    """All per-image rows of the profile: baselines (seed None), then each run's; written to per_image.csv.
+
+    Args:
+        profile: whose test split and runs.
+        rescore: score the baselines anew; else take the rows that per_image.csv holds, which needs no photographs.
+    """
+    path = profile.results / "per_image.csv"
+    if rescore:
+        photos = profile.settings["photos"]
+        methods = baseline_methods(photos)
+        scored = [row for rows in score(methods, open_photos(photos, "test")) for row in rows]
+        baselines = [row for method in methods for row in scored if row.method == method]
+    else:
+        names = _baseline_names()
+        baselines = [row for row in read_scores(path) if row.method in names]
+    rows: list[tuple[int | None, Score]] = [(None, row) for row in baselines]
+    for seed in profile.seeds:
+        rows += [(seed, row) for row in read_scores(profile.run(seed) / "per_image.csv")]
+    text = csv_text([{"seed": "" if seed is None else seed, **asdict(row)} for seed, row in rows])
+    write_text(path, text)
+    return rows
+
+
+def _baseline_names() -> tuple[str, ...]:
+    from colorlib.baselines import BASELINES
+
+    return tuple(BASELINES)
+
+
+def summaries_by_seed(rows: Sequence[tuple[int | None, Score]]) -> dict[str, list[Summary]]:
+    """For each method its summaries, one per seed (one for a baseline), gains measured against gray."""
+    baselines = [row for seed, row in rows if seed is None]
+    found: dict[str, list[Summary]] = {}
+    for seed in dict.fromkeys(seed for seed, _ in rows if seed is not None):
+        own = [row for held, row in rows if held == seed]
+        for summary in summarize(baselines + own):
+            if summary.method in by_method(own) or summary.method not in found:
+                found.setdefault(summary.method, []).append(summary)
+    return found
+
+
+def table1(profile: Profile, *, rescore: bool = False) -> pd.DataFrame:
+    """Table I of a profile, one row per method, the paper's first; writes table1.csv and table1.md.
+
+    Values are means over seeds, intervals 95 % over images (mean of the seeds' bounds), `sd` the standard deviation
+    over seeds.
+    """
+    rows = score_table(profile, rescore=rescore)
+    updates = int(Run(profile.run(profile.seeds[0])).history()[-1]["updates"])
+    records: list[dict[str, Any]] = [dict(PAPER_ROW)]
+    for method, summaries in summaries_by_seed(rows).items():
+        records.append(_record(method, summaries, updates))
+    table = pd.DataFrame(records)
+    write_text(profile.results / "table1.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_text(profile.results / "table1.md", markdown(table, profile))
+    return table
+
+
+def _record(method: str, summaries: Sequence[Summary], updates: int) -> dict[str, Any]:
+    first = summaries[0]
+    trained = method not in _baseline_names()
+    record: dict[str, Any] = {
+        "method": method,
+        "seeds": len(summaries) if trained else None,
+        "updates": updates if trained else None,
+        "images": first.images,
+        "near_gray": first.near_gray,
+        "left_out_of_mean_psnr": first.left_out,
+        "truth_colorfulness": first.truth_colorfulness,
+        "MSE of pixels": float(np.mean([summary.mse_of_pixels for summary in summaries])),
+    }
+    for name, column in COLUMNS.items():
+        estimates = [getattr(summary, name) for summary in summaries]
+        record[column] = float(np.mean([estimate.value for estimate in estimates]))
+        record[f"{column} low"] = float(np.mean([estimate.low for estimate in estimates]))
+        record[f"{column} high"] = float(np.mean([estimate.high for estimate in estimates]))
+        if trained and len(summaries) > 1:
+            record[f"{column} sd"] = float(np.std([estimate.value for estimate in estimates], ddof=1))
+    return record
+
+
+DIGITS = {"MSE": 4, "PSNR of MSE": 2, "mean PSNR": 2, "SSIM": 3, "ΔE00": 2, "colorfulness": 1, "gain over gray": 2}
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as people read it: value, spread over seeds where there are several, interval over images."""
+    shown = pd.DataFrame({"method": table["method"]})
+    for column, digits in DIGITS.items():
+        shown[column] = [_cell(row, column, digits) for row in table.to_dict("records")]
+    return shown
+
+
+def _cell(row: Mapping[Any, Any], column: str, digits: int) -> str:
+    value = row.get(column)
+    if value is None or pd.isna(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    spread = row.get(f"{column} sd")
+    if spread is not None and not pd.isna(spread):
+        text += f" ± {spread:.{digits}f}"
+    low, high = row.get(f"{column} low"), row.get(f"{column} high")
+    if low is not None and not pd.isna(low) and low != high:
+        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return text
+
+
+def caption(table: pd.DataFrame, profile: Profile) -> str:
+    """What the table's figures are figures of."""
+    row = table.iloc[-1]
+    seeds = f"{int(row['seeds'])} seed" + ("s" if row["seeds"] > 1 else "")
+    left_out = int(row["left_out_of_mean_psnr"])
+    near_gray = f"{int(row['near_gray'])} of them near gray (mean ab chroma under 1.9)"
+    kept = f", left out of the mean PSNR: {left_out}" if left_out else ""
+    return (
+        f"Table I on the {int(row['images'])} test photographs of {profile.settings['photos']}, {near_gray}{kept}; "
+        f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
+        "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
+        "images), both in dB. In brackets: 95 % bootstrap interval over images; gain over gray: difference in PSNR of "
+        "MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
+        f"{row['truth_colorfulness']:.1f}."
+    )
+
+
+def markdown(table: pd.DataFrame, profile: Profile) -> str:
+    """The table as Markdown, its caption below."""
+    shown = readable(table)
+    lines = [
+        "| " + " | ".join(shown.columns) + " |",
+        "|" + "---|" * len(shown.columns),
+        *("| " + " | ".join(row) + " |" for row in shown.astype(str).itertuples(index=False)),
+    ]
+    return "\n".join(lines) + "\n\n" + caption(table, profile) + "\n"
+
+
+def html(table: pd.DataFrame, profile: Profile) -> str:
+    """The table as accessible HTML: a caption, column and row headers."""
+    shown = readable(table)
+    head = "".join(f'<th scope="col">{name}</th>' for name in shown.columns)
+    body = "".join(
+        f'<tr><th scope="row">{method}</th>' + "".join(f"<td>{_two_lines(cell)}</td>" for cell in cells) + "</tr>"
+        for method, *cells in shown.astype(str).itertuples(index=False)
+    )
+    return (
+        f'<table class="figures"><caption>{caption(table, profile)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _two_lines(cell: str) -> str:
+    value, bracket, interval = cell.partition(" [")
+    return f"{value}<br><small>[{interval}</small>" if bracket else value
+
+
+def overview(photos: str) -> pd.DataFrame:
+    """How many photographs each split of a source has, their sizes, and the hash of their names and contents."""
+    from colorlib.photos import find_source
+
+    records = []
+    for split in find_source(photos).splits:
+        found = open_photos(photos, split)
+        shapes = [pixels.shape for pixels in found.decode()]
+        sizes = sorted({f"{width} × {height}" for height, width, _ in shapes})
+        records.append(
+            {
+                "split": split,
+                "photographs": len(found),
+                "megapixels": round(sum(height * width for height, width, _ in shapes) / 1e6, 1),
+                "sizes": ", ".join(sizes) if len(sizes) <= 4 else f"{len(sizes)} different",
+                "sha256": found.digest[:16],
+            }
+        )
+    return pd.DataFrame(records)
