@@ -16,7 +16,14 @@ import numpy as np
 from colorlib.files import sha256_of_names
 from colorlib.images import Photo, Pixels, decode
 from colorlib.keys import share_of_content, split_by_content
-from colorlib.places import PhotosMissingError, cache_folder, data_folders, download, listed_checksums
+from colorlib.places import (
+    PhotosMissingError,
+    cache_folder,
+    data_folders,
+    download,
+    listed_checksums,
+    remove_half_downloads,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +45,15 @@ class Cifar10:
         places = [root / archive for root in data_folders() for archive in self.archives]
         return next((place for place in places if place.is_file()), places[-1])
 
-    def wrong(self) -> dict[str, str]:
-        """The folders of the archive that are not as listed: name -> what is wrong."""
-        path = self.path()
+    def wrong(self, path: Path | None = None) -> dict[str, str]:
+        """The folders of the archive, or of the one at `path`, that are not as listed: name -> what is wrong."""
+        path = path or self.path()
         if not path.is_file():
             return {path.name: f"{path} is missing"}
-        found = self._folder_digests(self._read(path))
+        try:
+            found = self._folder_digests(self._read(path))
+        except ValueError as error:
+            return {path.name: str(error)}
         return {
             folder: f"{folder} in {path} was changed or damaged"
             for folder, digest in listed_checksums(self.name).items()
@@ -61,7 +71,7 @@ class Cifar10:
                     if member.isfile() and name.endswith(".jpg") and (content := archive.extractfile(member)):
                         files[name] = content.read()
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            raise ValueError(f"{path} is damaged ({error}); delete it and run `colorlib data fetch cifar10`") from error
+            raise ValueError(f"{path} is damaged ({error})") from error
         return dict(sorted(files.items()))
 
     @staticmethod
@@ -82,7 +92,10 @@ class Cifar10:
         path, fetch = self.path(), "run `colorlib data fetch cifar10`"
         if not path.is_file():
             raise PhotosMissingError(f"{path} is missing; {fetch}, or set COLORLIB_DATA to the folder that holds it")
-        files = self._read(path)
+        try:
+            files = self._read(path)
+        except ValueError as error:
+            raise ValueError(f"{error}; delete it and {fetch}") from error
         found = self._folder_digests(files)
         for folder, digest in listed_checksums(self.name).items():
             if found.get(folder) != digest:
@@ -102,12 +115,13 @@ class Cifar10:
         Raises:
             ValueError: it cannot be had, or is not what the list says.
         """
-        if self.wrong():
-            target = cache_folder() / self.archives[-1]
+        target = cache_folder() / self.archives[-1]
+        if self.wrong() and self.wrong(target):
             target.unlink(missing_ok=True)
+            remove_half_downloads(target.parent)
             download(self.url, target, digest=None)
-            if wrong := self.wrong():
-                target.unlink(missing_ok=True)
+            if wrong := self.wrong(target):
+                target.unlink()
                 raise ValueError(f"{next(iter(wrong.values()))} after the download from {self.url}; it was deleted")
         yield self.path().name
 
@@ -143,11 +157,14 @@ class Torchvision:
         own_splits = "split" in settings or "train" in settings
         try:
             data, has_val = self._open(kind, settings, split)
-        except (RuntimeError, OSError, ValueError, TypeError) as error:
+        except (ImportError, RuntimeError, OSError, ValueError, TypeError) as error:
             raise ValueError(f"torchvision:{self.name} cannot be opened ({error})") from error
         photos = []
         for index in range(len(data)):
-            pixels = np.asarray(data[index][0].convert("RGB"))
+            try:
+                pixels = _item(data, index)
+            except (AttributeError, TypeError) as error:
+                raise ValueError(f"torchvision:{self.name} does not consist of pictures; try CIFAR10") from error
             digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
             if not own_splits:
                 part = split_by_content(digest)

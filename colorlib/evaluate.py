@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from colorlib import keys
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizer import Colorize
-from colorlib.metrics import NEAR_GRAY_CHROMA, colorfulness, delta_e00, mean_chroma, mse, psnr_of, ssim
+from colorlib.metrics import NEAR_GRAY_CHROMA, SSIM_WINDOW, colorfulness, delta_e00, mean_chroma, mse, psnr_of, ssim
 from colorlib.photos import PhotoSet
 
 RESAMPLES = 10_000
@@ -47,9 +47,18 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
 
     Yields:
         For each photograph, the scores of all methods on it, on predictions rounded to 8 bits.
+
+    Raises:
+        ValueError: a photograph is too small to score; the message names it.
     """
     for photo in photos:
         truth = torch.from_numpy(photo.load().copy()).permute(2, 0, 1)
+        height, width = truth.shape[1:]
+        if min(height, width) < SSIM_WINDOW:
+            raise ValueError(
+                f"{photo.name} is {width} x {height} pixels, too small for SSIM, which needs {SSIM_WINDOW} x "
+                f"{SSIM_WINDOW}; remove it"
+            )
         light = lightness(truth).unsqueeze(0)
         chroma, truth_colorfulness = mean_chroma(truth), colorfulness(truth)
         rows = []
@@ -60,7 +69,7 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
                 Score(
                     image=photo.name,
                     method=method,
-                    pixels=truth.shape[1] * truth.shape[2],
+                    pixels=height * width,
                     truth_chroma=chroma,
                     mse=error,
                     psnr=psnr_of(error),
@@ -141,8 +150,10 @@ def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> lis
         reference: the method that gains are measured against, or None.
 
     Raises:
-        ValueError: methods were scored on different images, or the reference is missing.
+        ValueError: nothing was scored, methods were scored on different images, or the reference is missing.
     """
+    if not scores:
+        raise ValueError("there are no scores to pool; evaluate a split that holds photographs")
     grouped = by_method(scores)
     images = [row.image for row in next(iter(grouped.values()))]
     for method, rows in grouped.items():
@@ -165,17 +176,23 @@ def _pooled_psnr(rows: Sequence[Score], drawn: NDArray[np.int64]) -> NDArray[np.
 
 
 def _interval(values: NDArray[np.float64]) -> Estimate:
-    """The first value is the figure, the others its resamples."""
-    low, high = np.percentile(values[1:], (2.5, 97.5))
+    """The first value is the figure, the others its resamples, of which those without a figure (NaN) do not count."""
+    resampled = values[1:][~np.isnan(values[1:])]
+    if not resampled.size:
+        return Estimate(value=float(values[0]), low=math.nan, high=math.nan)
+    # Order statistics, not interpolated ones: between two infinite values there is nothing to interpolate.
+    low, high = np.percentile(resampled, (2.5, 97.5), method="inverted_cdf")
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
 def _mean(values: Sequence[float], drawn: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> Estimate:
+    """The mean of the values to keep, in all images first, then in each resample; NaN where none is kept."""
     array = np.array(values)
     kept = np.ones(len(array), dtype=bool) if keep is None else keep
     array = np.where(kept, array, 0.0)
-    counts = np.maximum(kept[drawn].sum(axis=1), 1)
-    return _interval(np.concatenate(([array.sum() / max(kept.sum(), 1)], array[drawn].sum(axis=1) / counts)))
+    sums = np.concatenate(([array.sum()], array[drawn].sum(axis=1)))
+    counts = np.concatenate(([kept.sum()], kept[drawn].sum(axis=1)))
+    return _interval(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
 def _summarize(
@@ -187,6 +204,8 @@ def _summarize(
 ) -> Summary:
     near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
     pooled = _pooled_psnr(rows, drawn)
+    with np.errstate(invalid="ignore"):  # both exact on a whole resample: no difference can be named
+        gain = None if pooled_reference is None else _interval(pooled - pooled_reference)
     pixels = np.array([row.pixels for row in rows])
     errors = [row.mse for row in rows]
     return Summary(
@@ -202,5 +221,5 @@ def _summarize(
         delta_e00=_mean([row.delta_e00 for row in rows], drawn),
         colorfulness=_mean([row.colorfulness for row in rows], drawn),
         truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
-        psnr_gain=None if pooled_reference is None else _interval(pooled - pooled_reference),
+        psnr_gain=gain,
     )

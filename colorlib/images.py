@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+# Pillow refuses pictures of more than 179 million pixels, for the whole process; `decode` has a limit of its own.
+Image.MAX_IMAGE_PIXELS = None
+
 Pixels = NDArray[np.uint8]
 """A photograph: `(H, W, 3)` uint8, sRGB."""
 
@@ -52,24 +55,22 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         ValueError: not an image, truncated, or too large; the message names the file and the mend.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow's own size check is a warning at a fixed size; the check below replaces it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data))
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise ValueError(
-                    f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
-                    f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
-                )
+        picture: Image.Image = Image.open(io.BytesIO(data))
+        width, height = picture.size
+        fits = width * height <= max_pixels
+        if fits:
             picture.load()
-            return np.asarray(_srgb(picture))
+            picture = ImageOps.exif_transpose(picture)
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} claims more pixels than Pillow opens at all; scale it down first") from error
-    except (OSError, SyntaxError, EOFError) as error:
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
         raise ValueError(f"{name} is damaged or truncated ({error}); fetch or export it again") from error
+    if not fits:
+        raise ValueError(
+            f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
+            f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
+        )
+    return np.asarray(_srgb(picture, name))
 
 
 def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -81,45 +82,46 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        raise ValueError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
     return decode(data, str(path), max_pixels=max_pixels)
 
 
-def _srgb(picture: Image.Image) -> Image.Image:
-    """The picture upright, opaque, in 8-bit sRGB."""
-    picture = ImageOps.exif_transpose(picture)
+def _srgb(picture: Image.Image, name: str) -> Image.Image:
+    """An upright picture, made opaque and 8-bit sRGB."""
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith(("I", "F")):
-        return _from_deep_gray(picture).convert("RGB")
-    if picture.mode in ("P", "PA") or "transparency" in picture.info or picture.mode == "LA":
+        picture = _from_deep_gray(picture, name)
+    if picture.mode in ("P", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    if profile and picture.mode in ("RGB", "RGBA", "CMYK", "L"):
-        picture = _follow_profile(picture, profile)
-    if picture.mode == "RGBA":
-        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
+    alpha = None
+    if picture.mode in ("RGBA", "LA"):
+        alpha, picture = picture.getchannel("A"), picture.convert(picture.mode.removesuffix("A"))
+    if profile and picture.mode in ("RGB", "CMYK", "L"):
+        picture = _follow_profile(picture, profile, name)
+    picture = picture.convert("RGB")
+    if alpha is not None:
+        picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
+    return picture
 
 
-def _from_deep_gray(picture: Image.Image) -> Image.Image:
+def _from_deep_gray(picture: Image.Image, name: str) -> Image.Image:
     """16-bit gray scaled to 8 bits. Float and 32-bit pictures have no agreed white, so they are refused."""
     values = np.asarray(picture)
     if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"pixel values from {values.min()} to {values.max()}: export the picture with 8 or 16 bits")
+        raise ValueError(f"{name} has values from {values.min()} to {values.max()}; export it with 8 or 16 bits")
     # 65535 / 257 = 255: the only scaling under which both black and white are exact.
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
-def _follow_profile(picture: Image.Image, profile: bytes) -> Image.Image:
+def _follow_profile(picture: Image.Image, profile: bytes, name: str) -> Image.Image:
     """Convert from the embedded ICC profile to sRGB; a profile that cannot be applied is passed over, as viewers do."""
-    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(source):
             return picture
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError) as error:
-        warnings.warn(f"embedded color profile not applied: {error}", stacklevel=2)
+        warnings.warn(f"{name}: embedded color profile not applied ({error})", stacklevel=2)
         return picture
     assert converted is not None  # only inPlace=True returns None
     return converted

@@ -14,6 +14,10 @@ NEAR_GRAY_CHROMA = 1.9
 """A ground truth of lower mean ab chroma counts as near gray: gray itself scores (almost) perfectly on it."""
 
 
+SSIM_WINDOW = 11
+"""Side of SSIM's window in pixels; smaller pictures have no SSIM."""
+
+
 def mse(predicted: Tensor, truth: Tensor) -> float:
     """Mean squared error over all 3 H W values, on the scale [0, 1] (Sec. III.C)."""
     difference = predicted.long() - truth.long()
@@ -41,8 +45,10 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
     Raises:
         ValueError: a side is shorter than the window of 11 pixels.
     """
-    if min(truth.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs at least 11 x 11 pixels, not {truth.shape[-1]} x {truth.shape[-2]}")
+    if min(truth.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(
+            f"SSIM needs at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, not {truth.shape[-1]} x {truth.shape[-2]}"
+        )
     x, y = predicted.double() / 255.0, truth.double() / 255.0
     # As matrix products the blur is six times faster here than torch's own float64 convolution.
     rows, columns = _gaussian_band(x.shape[-2]), _gaussian_band(x.shape[-1])

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 CHECKSUMS = Path(__file__).parent / "checksums"
+TIMEOUT = 30.0
+"""Seconds without a byte after which a download is given up; one that is merely slow goes on."""
 
 
 class PhotosMissingError(ValueError):
@@ -30,6 +32,13 @@ def data_folders() -> list[Path]:
     return [*([Path(given)] if given else []), cache_folder()]
 
 
+def remove_half_downloads(folder: Path) -> None:
+    """Delete what downloads that were killed left in `folder`: pooch's temporary files, `tmp` and a random word."""
+    for leftover in folder.glob("tmp*"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
+
+
 def download(url: str, path: Path, *, digest: str | None) -> None:
     """Download one file to `path`, whole and verified or not at all.
 
@@ -53,7 +62,7 @@ def download(url: str, path: Path, *, digest: str | None) -> None:
                 known_hash=f"sha256:{digest}" if digest else None,
                 fname=path.name,
                 path=path.parent,
-                downloader=pooch.HTTPDownloader(timeout=30),
+                downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
             )
             return
         except (requests.RequestException, OSError) as error:

@@ -11,16 +11,30 @@ from pathlib import Path
 from colorlib.files import sha256
 from colorlib.images import MAX_PIXELS, SUFFIXES, Photo, decode_file
 from colorlib.keys import split_by_content
-from colorlib.places import PhotosMissingError, cache_folder, data_folders, download, listed_checksums
+from colorlib.places import (
+    PhotosMissingError,
+    cache_folder,
+    data_folders,
+    download,
+    listed_checksums,
+    remove_half_downloads,
+)
 
 
 def _photo(path: Path, name: str, digest: str, max_pixels: int = MAX_PIXELS) -> Photo:
     return Photo(name=name, digest=digest, load=partial(decode_file, path, max_pixels=max_pixels))
 
 
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}); check its permissions or remove it") from error
+
+
 def _digests(paths: Sequence[Path]) -> list[str]:
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(sha256, paths))
+        return list(pool.map(_digest, paths))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +100,8 @@ class Listed:
             ValueError: a file cannot be had, or is not what the list says; what came before it is kept.
         """
         names, wrong, target = self.names(), self.wrong(), cache_folder() / self.folder
+        for folder in {(target / name).parent for name in wrong}:
+            remove_half_downloads(folder)
         yield from (name for name in names if name not in wrong)
 
         def one(name: str) -> str:
