@@ -14,9 +14,17 @@ from colorlib.profiles import PROJECT
 from colorlib.runs import Run
 from colorlib.trainer import Epoch, Notice, Update
 
+MODES = ("resume", "restart", "show")
 
-def run_directory(run: str, config: RunConfig) -> Path:
-    """The directory of a run: `run` below the checkout, or, where that is empty, one named by the settings."""
+
+def run_directory(run: str, config: RunConfig, mode: str) -> Path:
+    """The directory of a run: `run` below the checkout, or, where that is empty, one named by the settings.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode={mode!r}: there are {', '.join(MODES)}")
     if run:
         return PROJECT / run
     digest = hashlib.sha256(json.dumps(as_json(config), sort_keys=True).encode()).hexdigest()

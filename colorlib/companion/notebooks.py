@@ -120,6 +120,7 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
             working,
             parameters=dict(execution.parameters),
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             stdout_file=_Lines(listen),
             execution_timeout=execution.timeout,
@@ -187,13 +188,10 @@ def _unfinished(nb: NotebookNode) -> str | None:
 
 
 def _running_cell(working: Path) -> str:
-    """The cell that was running when an execution was cut off; papermill saves the notebook before each cell."""
+    """The cell that was running when an execution was cut off: the last one started, whatever its status says."""
     nb = nbformat.read(working, as_version=4)
-    for index, cell in enumerate(nb.cells):
-        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("status") not in ("completed", None):
-            return f"cell {index + 1}"
-    waiting = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code" and cell.execution_count is None]
-    return f"cell {waiting[0] + 1}" if waiting else "its last cell"
+    started = [i for i, cell in enumerate(nb.cells) if cell.metadata.get("papermill", {}).get("start_time")]
+    return f"cell {started[-1] + 1}" if started else "its first cell"
 
 
 def stable_text(nb: NotebookNode) -> str:

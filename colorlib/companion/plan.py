@@ -46,7 +46,7 @@ def steps(profile: Profile) -> list[Step]:
                 **profile.settings,
                 "run": run.relative_to(PROJECT).as_posix(),
                 "seed": seed,
-                "restart": True,
+                "mode": "restart",
             },
             promised=tuple(
                 run / name
