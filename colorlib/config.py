@@ -54,11 +54,19 @@ class RunConfig:
             _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: there are {', '.join(table)}")
         for name in ("epochs", "crops_per_epoch", "crop_size", "batch_size"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: it must be at least 1")
-        _require(0 < self.learning_rate < math.inf, f"learning_rate={self.learning_rate}: it must be positive")
-        _require(0 <= self.weight_decay < math.inf, f"weight_decay={self.weight_decay}: it must not be negative")
+        _require(
+            0 < self.learning_rate < math.inf, f"learning_rate={self.learning_rate}: it must be positive and finite"
+        )
+        _require(
+            0 <= self.weight_decay < math.inf,
+            f"weight_decay={self.weight_decay}: it must not be negative or infinite",
+        )
         for name in ("flip_probability", "turn_probability"):
             _require(0 <= getattr(self, name) <= 1, f"{name}={getattr(self, name)}: it must lie in [0, 1]")
-        _require(all(epoch >= 1 for epoch in self.keep_epochs), f"keep_epochs={self.keep_epochs}: counted from 1")
+        _require(
+            all(epoch >= 1 for epoch in self.keep_epochs),
+            f"keep_epochs={self.keep_epochs}: epochs are counted from 1",
+        )
         _require(self.seed >= 0, f"seed={self.seed}: it must not be negative")
 
     @property
