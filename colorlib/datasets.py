@@ -71,7 +71,8 @@ class Cifar10:
                     if member.isfile() and name.endswith(".jpg") and (content := archive.extractfile(member)):
                         files[name] = content.read()
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            raise ValueError(f"{path} is damaged ({error})") from error
+            reason = str(error).partition("\n")[0].rstrip(":")  # tarfile adds a line for each way of unpacking
+            raise ValueError(f"{path} is damaged ({reason})") from error
         return dict(sorted(files.items()))
 
     @staticmethod
@@ -122,7 +123,7 @@ class Cifar10:
             download(self.url, target, digest=None)
             if wrong := self.wrong(target):
                 target.unlink()
-                raise ValueError(f"{next(iter(wrong.values()))} after the download from {self.url}; it was deleted")
+                raise ValueError(f"{next(iter(wrong.values()))} after its download; it was deleted, so run again")
         yield self.path().name
 
 
