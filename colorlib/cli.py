@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _device_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-pixels", type=int, help="refuse larger photographs (default 250 million)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
@@ -103,7 +104,14 @@ def _train(options: argparse.Namespace) -> int:
     settings = dict(_setting(text) for text in options.set)
     settings |= {name: getattr(options, name) for name in ("photos", "seed") if getattr(options, name) is not None}
     config = override(config, settings)
-    measurements = train(config, options.run, device=options.device, threads=options.threads, restart=options.restart)
+    measurements = train(
+        config,
+        options.run,
+        device=options.device,
+        threads=options.threads,
+        restart=options.restart,
+        max_pixels=options.max_pixels,
+    )
     with tqdm(total=config.updates, unit="update", dynamic_ncols=True) as bar:
         for measured in measurements:
             if isinstance(measured, Notice):
@@ -133,17 +141,22 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     from colorlib.config import config_of_record
     from colorlib.devices import prepare
+    from colorlib.images import MAX_PIXELS
     from colorlib.photos import open_photos
     from colorlib.runs import Run
-    from colorlib.scoring import score_run
+    from colorlib.scoring import score_files, score_run
 
     device = prepare(options.device, options.threads)
-    photos = options.photos or config_of_record(Run(options.run).record()).photos
+    own = config_of_record(Run(options.run).record()).photos
+    photos = options.photos or own
     total = len(open_photos(photos, options.split))
     with tqdm(total=total, unit="photo", dynamic_ncols=True) as bar:
-        for done in score_run(options.run, photos=photos, split=options.split, device=device):
+        for done in score_run(
+            options.run, photos=photos, split=options.split, device=device, max_pixels=options.max_pixels or MAX_PIXELS
+        ):
             bar.update(done - bar.n)
-    metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
+    path, _ = score_files(options.run, photos, options.split, own=own)
+    metrics = json.loads(path.read_text(encoding="utf-8"))
     for method, found in metrics["methods"].items():
         print(
             f"{method}: MSE {found['mse']['value']:.5f}, PSNR of it {found['psnr_of_mse']['value']:.2f} dB, "

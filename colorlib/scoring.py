@@ -1,11 +1,13 @@
 """Scoring a finished run: what it leaves in its directory, and what a later reader may rely on."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from colorlib.baselines import BASELINES
 from colorlib.checkpoint import load_tensors
@@ -13,6 +15,7 @@ from colorlib.colorizer import Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
 from colorlib.evaluate import Score, Summary, score, summarize
 from colorlib.files import sha256, write_json, write_text
+from colorlib.images import MAX_PIXELS
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.runs import Run, csv_text
 
@@ -23,8 +26,22 @@ NETWORK_TRUE_L = "network, true L"
 
 def network_methods(path: Path, device: torch.device) -> dict[str, Colorize]:
     """The rows a run adds to a table: the network as printed, and its a and b with the true L."""
-    colorize = load_run(path, device=device)
+    colorize = _Once(load_run(path, device=device))
     return {NETWORK: colorize, NETWORK_TRUE_L: with_true_lightness(colorize)}
+
+
+class _Once:
+    """A `Colorize` that remembers its last answer, so that two rows of a table cost one pass of the network."""
+
+    def __init__(self, colorize: Colorize) -> None:
+        self.colorize = colorize
+        self.light: Tensor | None = None
+        self.rgb = torch.empty(0)
+
+    def __call__(self, light: Tensor) -> Tensor:
+        if light is not self.light:
+            self.rgb, self.light = self.colorize(light), light
+        return self.rgb
 
 
 def baseline_methods(photos: str) -> dict[str, Colorize]:
@@ -33,32 +50,50 @@ def baseline_methods(photos: str) -> dict[str, Colorize]:
     return {name: fit(training) for name, fit in BASELINES.items()}
 
 
-def score_run(path: Path, *, photos: str | None = None, split: str = "test", device: torch.device) -> Iterator[int]:
-    """Score a finished run on a split and write metrics.json and per_image.csv into its directory.
+def score_run(
+    path: Path,
+    *,
+    photos: str | None = None,
+    split: str = "test",
+    device: torch.device,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[int]:
+    """Score a finished run on a split and write what was measured into its directory.
+
+    On the test split of the photographs it was trained on that is metrics.json and per_image.csv; on others the names
+    carry source and split (`score_files`), so that nothing is overwritten.
 
     Args:
         path: the run directory.
         photos: a source other than the one it was trained on.
         split: which split; the test split is scored with the last weights only.
         device: where the network runs.
+        max_pixels: refuse larger photographs.
 
     Yields:
         The number of photographs scored so far; the first value is 0, so that a progress bar can start.
     """
     run = Run(path)
-    source = photos or config_of_record(run.record()).photos
-    found = open_photos(source, split)
+    own = config_of_record(run.record()).photos
+    found = open_photos(photos or own, split, max_pixels=max_pixels)
     methods = network_methods(path, device)
     rows: list[Score] = []
     yield 0
     for done, scores in enumerate(score(methods, found), start=1):
         rows += scores
         yield done
-    write_scores(path, rows, found, weights=run.weights)
+    metrics, per_image = score_files(path, photos or own, split, own=own)
+    write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
 
 
-def write_scores(path: Path, rows: list[Score], photos: PhotoSet, *, weights: Path) -> None:
-    """Write per_image.csv and metrics.json: the figures, and what they are figures of."""
+def score_files(path: Path, photos: str, split: str, *, own: str) -> tuple[Path, Path]:
+    """Where the figures of a run on a split go: the JSON file and the CSV file."""
+    suffix = "" if (photos, split) == (own, "test") else f"-{re.sub(r'[^A-Za-z0-9.]+', '-', photos).strip('-')}-{split}"
+    return path / f"metrics{suffix}.json", path / f"per_image{suffix}.csv"
+
+
+def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics: Path, per_image: Path) -> None:
+    """Write the per-image rows, and the pooled figures with what they are figures of."""
     methods = list(dict.fromkeys(row.method for row in rows))
     ordered = sorted(rows, key=lambda row: methods.index(row.method))
     summaries = summarize(ordered, reference=None)
@@ -73,8 +108,8 @@ def write_scores(path: Path, rows: list[Score], photos: PhotoSet, *, weights: Pa
         "weights_sha256": sha256(weights),
         "methods": {summary.method: metrics_of(summary) for summary in summaries},
     }
-    write_text(path / "per_image.csv", csv_text([asdict(row) for row in ordered]))
-    write_json(path / "metrics.json", record)
+    write_text(per_image, csv_text([asdict(row) for row in ordered]))
+    write_json(metrics, record)
 
 
 def metrics_of(summary: Summary) -> dict[str, Any]:

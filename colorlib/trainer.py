@@ -21,6 +21,7 @@ from colorlib.color import lightness
 from colorlib.config import RunConfig, as_json
 from colorlib.data import Augmentation, TrainingPhotos, center_crops
 from colorlib.devices import prepare
+from colorlib.images import MAX_PIXELS
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES
 from colorlib.photos import PhotoSet, open_photos
@@ -69,7 +70,13 @@ def build_network(config: RunConfig) -> Network:
 
 
 def train(
-    config: RunConfig, path: Path, *, device: str = "auto", threads: int | None = None, restart: bool = False
+    config: RunConfig,
+    path: Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    restart: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Notice | Update | Epoch]:
     """Train into a run directory, or go on where an interrupted run stopped.
 
@@ -79,6 +86,7 @@ def train(
         device: `auto`, `cpu`, `cuda`, `mps`, …
         threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
         restart: begin anew where the directory holds another run's state, instead of refusing.
+        max_pixels: refuse larger photographs.
 
     Yields:
         An `Update` after each update, an `Epoch` after each epoch, a `Notice` where something is worth saying. A
@@ -93,7 +101,7 @@ def train(
     run = Run(path)
     with run.locked():
         run.remove_leftovers()
-        photos = {split: open_photos(config.photos, split) for split in ("train", "val")}
+        photos = {split: open_photos(config.photos, split, max_pixels=max_pixels) for split in ("train", "val")}
         key = run_key(config, photos)
         checkpoint, complaints = load_newest(run.checkpoints)
         for complaint in complaints:

@@ -136,9 +136,10 @@ def _photo_lines() -> list[str]:
 
 def _network() -> str:
     url = os.environ.get("COLORLIB_MIRROR") or str(getattr(SOURCES["bsds500"], "url", ""))
-    host = urlsplit(url).hostname or "no host"
+    address = urlsplit(url)
+    host, port = address.hostname or "no host", address.port or (80 if address.scheme == "http" else 443)
     try:
-        socket.create_connection((host, 443), timeout=3).close()
+        socket.create_connection((host, port), timeout=3).close()
     except OSError as error:
         return f"{host} does not answer ({error}): photographs can not be downloaded"
     return f"{host} answers: photographs can be downloaded"
