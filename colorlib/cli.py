@@ -94,6 +94,7 @@ def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from colorlib.config import RunConfig, override
+    from colorlib.images import MAX_PIXELS
     from colorlib.trainer import Epoch, Notice, train
 
     config = RunConfig()
@@ -110,7 +111,7 @@ def _train(options: argparse.Namespace) -> int:
         device=options.device,
         threads=options.threads,
         restart=options.restart,
-        max_pixels=options.max_pixels,
+        max_pixels=options.max_pixels or MAX_PIXELS,
     )
     with tqdm(total=config.updates, unit="update", dynamic_ncols=True) as bar:
         for measured in measurements:
@@ -142,16 +143,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     from colorlib.config import config_of_record
     from colorlib.devices import prepare
     from colorlib.images import MAX_PIXELS
-    from colorlib.photos import open_photos
     from colorlib.runs import Run
     from colorlib.scoring import score_files, score_run
 
     device = prepare(options.device, options.threads)
     own = config_of_record(Run(options.run).record()).photos
     photos = options.photos or own
-    total = len(open_photos(photos, options.split))
-    with tqdm(total=total, unit="photo", dynamic_ncols=True) as bar:
-        for done in score_run(
+    with tqdm(unit="photo", dynamic_ncols=True) as bar:
+        for done, bar.total in score_run(
             options.run, photos=photos, split=options.split, device=device, max_pixels=options.max_pixels or MAX_PIXELS
         ):
             bar.update(done - bar.n)

@@ -57,7 +57,7 @@ def score_run(
     split: str = "test",
     device: torch.device,
     max_pixels: int = MAX_PIXELS,
-) -> Iterator[int]:
+) -> Iterator[tuple[int, int]]:
     """Score a finished run on a split and write what was measured into its directory.
 
     On the test split of the photographs it was trained on that is metrics.json and per_image.csv; on others the names
@@ -71,17 +71,17 @@ def score_run(
         max_pixels: refuse larger photographs.
 
     Yields:
-        The number of photographs scored so far; the first value is 0, so that a progress bar can start.
+        How many photographs are scored, of how many; first 0, so that a progress bar can start.
     """
     run = Run(path)
     own = config_of_record(run.record()).photos
     found = open_photos(photos or own, split, max_pixels=max_pixels)
     methods = network_methods(path, device)
     rows: list[Score] = []
-    yield 0
+    yield 0, len(found)
     for done, scores in enumerate(score(methods, found), start=1):
         rows += scores
-        yield done
+        yield done, len(found)
     metrics, per_image = score_files(path, photos or own, split, own=own)
     write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
 

@@ -127,7 +127,9 @@ def test_train_then_evaluate(train, photos, tmp_path, capsys):
     assert len(rows) == 5
 
     assert main(["evaluate", str(run), "--split", "val", "--device", "cpu", "--threads", "1"]) == 0
-    assert json.loads((run / "metrics.json").read_text())["photos"]["split"] == "val"
+    (other,) = run.glob("metrics-folder-*-val.json")
+    assert json.loads(other.read_text())["photos"]["split"] == "val"
+    assert json.loads((run / "metrics.json").read_text())["photos"]["split"] == "test"  # not overwritten
 
 
 def test_train_again_does_nothing_again(train, tmp_path, capsys):
