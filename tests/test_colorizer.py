@@ -1,0 +1,129 @@
+"""Gray to color for any size: tiles are the whole picture, and the true L can be put back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import noise, smooth
+from skimage import color
+
+from colorlib.color import lightness
+from colorlib.colorizer import Colorizer, load_run, with_true_lightness
+from colorlib.keys import torch_seeded
+from colorlib.model import EncoderDecoder
+from colorlib.runs import Run
+from colorlib.targets import RGB
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network() -> EncoderDecoder:
+    """A network whose output depends strongly on all it sees, unlike one with its initial weights."""
+    with torch_seeded(1, "test"):
+        network = EncoderDecoder(RGB.head)
+        for layer in (*network.encoder, *network.decoder):
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return network.to(memory_format=torch.channels_last).eval()
+
+
+def light(height: int, width: int, count: int = 1) -> torch.Tensor:
+    return 100 * torch.rand(count, 1, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"),
+    [((1, 1), 16), ((1, 40), 16), ((16, 16), 16), ((17, 33), 16), ((37, 53), 16), ((48, 15), 16), ((11, 7), 5)],
+)
+def test_tiles_give_the_whole_pictures_result(network: EncoderDecoder, size: tuple[int, int], tile: int):
+    picture = light(*size, count=2)
+    with torch.inference_mode():
+        whole = network(picture / 100)
+    tiled = Colorizer(network=network, target=RGB(), device=CPU, tile=tile)(picture)
+    assert tiled.shape == (2, 3, *size)
+    assert tiled.dtype == torch.float32
+    assert (tiled - whole).abs().max() < 1e-5
+    if min(size) > 1:
+        assert whole.std() > 0.1, "the network's output varies, so a seam would show"
+
+
+def test_a_halo_that_is_too_small_would_show(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
+    picture = light(37, 53)
+    with torch.inference_mode():
+        whole = network(picture / 100)
+    monkeypatch.setattr(network, "halo", 5)
+    tiled = Colorizer(network=network, target=RGB(), device=CPU, tile=16)(picture)
+    assert (tiled - whole).abs().max() > 1e-4
+
+
+def test_memory_is_bounded_by_the_tile(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    forward = network.forward
+    monkeypatch.setattr(network, "forward", lambda piece: seen.append(tuple(piece.shape[-2:])) or forward(piece))
+    Colorizer(network=network, target=RGB(), device=CPU, tile=16)(light(40, 50))
+    assert len(seen) == 3 * 4
+    assert max(height for height, _ in seen) == max(width for _, width in seen) == 16 + 2 * 6
+
+
+def test_the_default_tile_is_larger_than_a_photograph_of_bsds500(network: EncoderDecoder):
+    assert Colorizer(network=network, target=RGB(), device=CPU).tile >= 481
+
+
+def test_the_true_lightness_is_put_back():
+    photo = smooth(24, 31)
+    true = lightness(torch.from_numpy(photo.transpose(2, 0, 1).copy())).unsqueeze(0)
+    predicted = torch.from_numpy(noise(24, 31).transpose(2, 0, 1)[None] * (0.2 / 255) + 0.4).float()
+    colored = with_true_lightness(lambda light: predicted)(true)
+    lab = color.rgb2lab(predicted[0].permute(1, 2, 0).double().numpy())
+    lab[..., 0] = true[0, 0].numpy()
+    expected = color.lab2rgb(lab)
+    assert colored.shape == (1, 3, 24, 31)
+    assert colored[0].permute(1, 2, 0).numpy() == pytest.approx(expected, abs=1e-4)
+    inside = ((expected > 0.001) & (expected < 0.999)).all(axis=-1)
+    assert inside.mean() > 0.5
+    again = lightness(colored)[0, 0].numpy()
+    assert again[inside] == pytest.approx(true[0, 0].numpy()[inside], abs=0.02)
+
+
+def test_a_prediction_with_the_true_lightness_is_left_as_it_is():
+    photo = torch.from_numpy(noise(9, 9).transpose(2, 0, 1).copy())[None]
+    colored = with_true_lightness(lambda light: photo / 255)(lightness(photo))
+    assert (colored * 255).round().to(torch.uint8).equal(photo)
+
+
+def test_what_leaves_the_gamut_is_clipped():
+    red = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1).expand(1, 3, 4, 4)
+    colored = with_true_lightness(lambda light: red)(torch.full((1, 1, 4, 4), 97.0))
+    assert colored.min() >= 0
+    assert colored.max() == 1
+
+
+@pytest.fixture
+def run(tmp_path: Path, network: EncoderDecoder) -> Run:
+    """A run directory with last weights and those of epoch 3."""
+    found = Run(tmp_path / "run")
+    found.write_record({"config": {"target": "rgb", "network": "encoder-decoder"}})
+    found.write_weights(network.state_dict(), step=10)
+    halved = {name: tensor / 2 for name, tensor in network.state_dict().items()}
+    found.write_epoch_weights(halved, epoch=3, step=5)
+    return found
+
+
+def test_a_run_is_loaded_with_its_weights(run: Run, network: EncoderDecoder):
+    picture = light(20, 21)
+    with torch.inference_mode():
+        expected = network(picture / 100)
+    assert (load_run(run.path)(picture) - expected).abs().max() < 1e-6
+    early = load_run(run.path, epoch=3)
+    first = early.network.encoder[0].weight
+    assert torch.equal(first, (network.encoder[0].weight / 2).half().float())
+    assert np.isfinite(early(picture).numpy()).all()
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path: Path, run: Run):
+    with pytest.raises(ValueError, match="nothing holds no run"):
+        load_run(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="epoch-004"):
+        load_run(run.path, epoch=4)

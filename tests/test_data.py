@@ -1,0 +1,157 @@
+"""Which crops an epoch takes, and that each is what numpy cuts out of the photograph."""
+
+import numpy as np
+import pytest
+import torch
+from pictures import noise
+
+from colorlib.data import Augmentation, EpochPlan, TrainingPhotos, center_crops, check_crop_fits, plan_epoch
+
+PAPER = Augmentation(crop_size=12, flip_probability=0.5, turn_probability=0.5)
+PLAIN = Augmentation(crop_size=12, flip_probability=0.0, turn_probability=0.0)
+PICTURES = [noise(20, 31, seed=1), noise(12, 12, seed=2), noise(40, 13, seed=3), noise(12, 50, seed=4)]
+NAMES = ["a.png", "b.png", "c.png", "d.png"]
+SIZES = np.array([picture.shape[:2] for picture in PICTURES])
+
+
+def columns(plan: EpochPlan) -> np.ndarray:
+    return np.stack((plan.photo, plan.top, plan.left, plan.flip, plan.turns), axis=1)
+
+
+def plan(*, seed: int = 0, epoch: int = 1, crops: int = 30, augmentation: Augmentation = PAPER) -> EpochPlan:
+    return plan_epoch(SIZES, crops, augmentation, seed=seed, epoch=epoch)
+
+
+def test_a_plan_is_a_function_of_seed_and_epoch():
+    first = columns(plan(seed=3, epoch=7))
+    torch.manual_seed(123)
+    np.random.seed(123)
+    plan(seed=4, epoch=8)
+    assert np.array_equal(columns(plan(seed=3, epoch=7)), first)
+    for other in (plan(seed=4, epoch=7), plan(seed=3, epoch=8), plan(seed=7, epoch=3)):
+        assert (columns(other) != first).any(axis=0).all()  # every column is drawn anew
+
+
+@pytest.mark.parametrize("crops", [1, 4, 30, 32, 33])
+def test_every_photograph_is_taken_equally_often(crops: int):
+    taken = np.bincount(plan(crops=crops).photo, minlength=4)
+    assert taken.sum() == crops
+    assert taken.max() - taken.min() <= 1
+    assert (taken == crops // 4).sum() == 4 - crops % 4
+
+
+def test_the_order_of_photographs_is_random_in_each_round():
+    photo = plan(crops=400).photo.reshape(100, 4)
+    assert (np.sort(photo, axis=1) == np.arange(4)).all()
+    assert len(np.unique(photo, axis=0)) > 20  # of 24 orders
+
+
+def test_crops_lie_inside_and_reach_every_corner():
+    crops = plan(crops=8000)
+    height, width = SIZES[crops.photo].T
+    assert (crops.top >= 0).all()
+    assert (crops.left >= 0).all()
+    assert (crops.top + 12 <= height).all()
+    assert (crops.left + 12 <= width).all()
+    first = crops.photo == 0  # 9 x 20 places
+    tops, lefts = np.bincount(crops.top[first], minlength=9), np.bincount(crops.left[first], minlength=20)
+    # Chi-square against even chances, at 0.1 %.
+    assert ((tops - 2000 / 9) ** 2 / (2000 / 9)).sum() < 26.1
+    assert ((lefts - 100) ** 2 / 100).sum() < 43.8
+    assert abs(np.corrcoef(crops.top[first], crops.left[first])[0, 1]) < 0.075
+
+
+def test_flips_and_turns_are_as_frequent_as_asked():
+    crops = plan(crops=8000)
+    assert crops.flip.mean() == pytest.approx(0.5, abs=0.02)
+    turns = np.bincount(crops.turns, minlength=4) / 8000
+    assert turns == pytest.approx(np.array([1 / 2, 1 / 6, 1 / 6, 1 / 6]), abs=0.02)
+    # Neither tells anything about the other.
+    assert (crops.flip & (crops.turns > 0)).mean() == pytest.approx(0.25, abs=0.02)
+    rare = plan(crops=8000, augmentation=Augmentation(crop_size=12, flip_probability=0.1, turn_probability=0.9))
+    assert rare.flip.mean() == pytest.approx(0.1, abs=0.015)
+    assert (rare.turns > 0).mean() == pytest.approx(0.9, abs=0.015)
+
+
+def test_probabilities_of_nothing_and_of_certainty():
+    none = plan(crops=500, augmentation=PLAIN)
+    assert not none.flip.any()
+    assert not none.turns.any()
+    sure = plan(crops=500, augmentation=Augmentation(crop_size=12, flip_probability=1.0, turn_probability=1.0))
+    assert sure.flip.all()
+    assert set(sure.turns.tolist()) == {1, 2, 3}
+
+
+def test_a_change_of_one_probability_leaves_the_rest_of_the_plan():
+    paper, plain = plan(), plan(augmentation=PLAIN)
+    for name in ("photo", "top", "left"):
+        assert np.array_equal(getattr(paper, name), getattr(plain, name))
+
+
+def by_hand(crops: EpochPlan, row: int) -> np.ndarray:
+    """The crop of one row of a plan: flipped left to right, then turned counterclockwise."""
+    picture = PICTURES[crops.photo[row]]
+    crop = picture[crops.top[row] : crops.top[row] + 12, crops.left[row] : crops.left[row] + 12]
+    if crops.flip[row]:
+        crop = crop[:, ::-1]
+    return np.rot90(crop, crops.turns[row]).transpose(2, 0, 1)
+
+
+def test_batches_are_the_crops_of_the_plan():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    batches = list(photos.batches(60, 16, seed=5, epoch=2))
+    assert [tuple(batch.shape) for batch in batches] == [(16, 3, 12, 12)] * 3 + [(12, 3, 12, 12)]
+    crops = plan(seed=5, epoch=2, crops=60)
+    assert len(set(zip(crops.flip.tolist(), crops.turns.tolist(), strict=True))) == 8  # all ways occur
+    joined = torch.cat(batches)
+    assert joined.dtype == torch.uint8
+    for row in range(60):
+        assert np.array_equal(joined[row].numpy(), by_hand(crops, row))
+
+
+def test_batches_do_not_depend_on_their_size():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    one = torch.cat(list(photos.batches(30, 1, seed=5, epoch=2)))
+    assert torch.equal(one, torch.cat(list(photos.batches(30, 16, seed=5, epoch=2))))
+
+
+def test_photographs_are_kept_apart_from_what_the_caller_does_to_them():
+    pictures = [picture.copy() for picture in PICTURES]
+    photos = TrainingPhotos(pictures, NAMES, PAPER)
+    before = torch.cat(list(photos.batches(8, 8, seed=0, epoch=1)))
+    for picture in pictures:
+        picture[:] = 0
+    batch = next(photos.batches(8, 8, seed=0, epoch=1))
+    assert torch.equal(batch, before)
+    batch.zero_()
+    assert torch.equal(next(photos.batches(8, 8, seed=0, epoch=1)), before)
+
+
+@pytest.mark.parametrize("small", [(11, 50), (50, 11)])
+def test_a_photograph_smaller_than_the_crop_is_named(small: tuple[int, int]):
+    pictures, names = [*PICTURES, noise(*small)], [*NAMES, "tiny.png"]
+    message = rf"tiny\.png is {small[1]} x {small[0]} pixels, too small for crop_size=12; set crop_size to at most 11"
+    for take in (
+        lambda: TrainingPhotos(pictures, names, PAPER),
+        lambda: center_crops(pictures, names, 12),
+        lambda: check_crop_fits(pictures, names, 12),
+    ):
+        with pytest.raises(ValueError, match=message):
+            take()
+    check_crop_fits(pictures, names, 11)
+
+
+def test_no_photographs_are_no_data():
+    with pytest.raises(ValueError, match="there are no photographs"):
+        TrainingPhotos([], [], PAPER)
+    with pytest.raises(ValueError, match="there are no photographs"):
+        center_crops([], [], 12)
+
+
+def test_center_crops_are_the_middle():
+    crops = center_crops(PICTURES, NAMES, 12)
+    assert crops.shape == (4, 3, 12, 12)
+    assert crops.dtype == torch.uint8
+    corners = [(4, 9), (0, 0), (14, 0), (0, 19)]
+    for crop, picture, (top, left) in zip(crops, PICTURES, corners, strict=True):
+        assert np.array_equal(crop.numpy(), picture[top : top + 12, left : left + 12].transpose(2, 0, 1))
