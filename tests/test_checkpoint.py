@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -38,6 +41,21 @@ def test_equal_content_gives_equal_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != (tmp_path / "three").read_bytes()
 
 
+def test_equal_content_gives_equal_bytes_in_other_processes(tmp_path):
+    # Several names and facts: an order that follows hashes differs between processes with different hash seeds.
+    script = (
+        "import sys, torch; from pathlib import Path; from colorlib.checkpoint import save_tensors\n"
+        "state = {f'layer {i}': torch.arange(i + 1.0) for i in range(12)}\n"
+        "save_tensors(Path(sys.argv[1]), state, step=3, facts={f'fact {i}': i for i in range(12)})"
+    )
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / seed)], env=environment, check=True)
+    state = {f"layer {i}": torch.arange(i + 1.0) for i in range(12)}
+    save_tensors(tmp_path / "here", state, step=3, facts={f"fact {i}": i for i in range(12)})
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes() == (tmp_path / "here").read_bytes()
+
+
 def test_a_changed_byte_is_noticed_anywhere(tmp_path):
     path = tmp_path / "file"
     save_tensors(path, STATE, step=12, facts=FACTS)
@@ -65,6 +83,28 @@ def test_other_files_are_refused_by_name(tmp_path):
     torch.save(STATE, tmp_path / "pickled.pt")
     with pytest.raises(ValueError, match=r"pickled\.pt cannot be read as weights"):
         load_tensors(tmp_path / "pickled.pt")
+
+
+class Intruder:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    pickled = pickle.dumps(Intruder(tmp_path / "intruded"))
+    pickle.loads(pickled)
+    (tmp_path / "intruded").rmdir()  # so it would
+    (tmp_path / "plain").write_bytes(pickled)
+    torch.save(Intruder(tmp_path / "intruded"), tmp_path / "zip")
+    for name in ("plain", "zip"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read as weights"):
+            load_tensors(tmp_path / name)
+    assert not (tmp_path / "intruded").exists()
 
 
 def test_what_is_not_a_number_is_no_fact(tmp_path):
@@ -107,6 +147,29 @@ def test_damaged_later_checkpoints_do_not_crowd_out_a_new_one(tmp_path):
     assert steps(tmp_path) == [1]
     save(tmp_path, 2)
     assert steps(tmp_path) == [2, 1]
+
+
+def test_a_full_disk_leaves_the_checkpoints_there_are(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        save(tmp_path, 3)
+    assert steps(tmp_path) == [2, 1]
+    assert len(list(tmp_path.iterdir())) == 2
+    assert load_newest(tmp_path)[0].step == 2
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    save(tmp_path, 1)
+    (tmp_path / ".update-00000002.safetensors.a1b2c3d4.tmp").write_bytes(b"half")
+    found, complaints = load_newest(tmp_path)
+    assert (found.step, complaints) == (1, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["update-00000001.safetensors"]
 
 
 # Files
