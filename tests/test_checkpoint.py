@@ -41,19 +41,18 @@ def test_equal_content_gives_equal_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != (tmp_path / "three").read_bytes()
 
 
-def test_equal_content_gives_equal_bytes_in_other_processes(tmp_path):
+def test_equal_content_gives_equal_bytes_in_another_process(tmp_path):
     # Several names and facts: an order that follows hashes differs between processes with different hash seeds.
     script = (
         "import sys, torch; from pathlib import Path; from colorlib.checkpoint import save_tensors\n"
         "state = {f'layer {i}': torch.arange(i + 1.0) for i in range(12)}\n"
         "save_tensors(Path(sys.argv[1]), state, step=3, facts={f'fact {i}': i for i in range(12)})"
     )
-    for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", script, str(tmp_path / seed)], env=environment, check=True)
+    environment = os.environ | {"PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "there")], env=environment, check=True)
     state = {f"layer {i}": torch.arange(i + 1.0) for i in range(12)}
     save_tensors(tmp_path / "here", state, step=3, facts={f"fact {i}": i for i in range(12)})
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes() == (tmp_path / "here").read_bytes()
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
 
 
 def test_a_changed_byte_is_noticed_anywhere(tmp_path):

@@ -29,8 +29,8 @@ def network() -> EncoderDecoder:
     return network.to(memory_format=torch.channels_last).eval()
 
 
-def light(height: int, width: int, count: int = 1) -> torch.Tensor:
-    return 100 * torch.rand(count, 1, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
+def light(height: int, width: int) -> torch.Tensor:
+    return 100 * torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(height * 1000 + width))
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,28 @@ def light(height: int, width: int, count: int = 1) -> torch.Tensor:
     [((1, 1), 16), ((1, 40), 16), ((16, 16), 16), ((17, 33), 16), ((37, 53), 16), ((48, 15), 16), ((11, 7), 5)],
 )
 def test_tiles_give_the_whole_pictures_result(network: EncoderDecoder, size: tuple[int, int], tile: int):
-    picture = light(*size, count=2)
+    picture = light(*size)
     with torch.inference_mode():
         whole = network(picture / 100)
     tiled = Colorizer(network=network, target=RGB(), device=CPU, tile=tile)(picture)
-    assert tiled.shape == (2, 3, *size)
+    assert tiled.shape == (1, 3, *size)
     assert tiled.dtype == torch.float32
     assert (tiled - whole).abs().max() < 1e-5
     if min(size) > 1:
         assert whole.std() > 0.1, "the network's output varies, so a seam would show"
 
 
+def test_pictures_of_a_batch_are_colored_apart(network: EncoderDecoder):
+    pictures = torch.cat((light(9, 20), light(9, 20).flip(-1)))
+    colorize = Colorizer(network=network, target=RGB(), device=CPU, tile=16)
+    both = colorize(pictures)
+    assert both.shape == (2, 3, 9, 20)
+    for i in range(2):
+        assert (both[i : i + 1] - colorize(pictures[i : i + 1])).abs().max() < 1e-5
+
+
 def test_a_halo_that_is_too_small_would_show(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
-    picture = light(37, 53)
+    picture = light(17, 20)
     with torch.inference_mode():
         whole = network(picture / 100)
     monkeypatch.setattr(network, "halo", 5)
@@ -60,8 +69,12 @@ def test_a_halo_that_is_too_small_would_show(network: EncoderDecoder, monkeypatc
 
 def test_memory_is_bounded_by_the_tile(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
     seen = []
-    forward = network.forward
-    monkeypatch.setattr(network, "forward", lambda piece: seen.append(tuple(piece.shape[-2:])) or forward(piece))
+
+    def forward(piece: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(piece.shape[-2:]))
+        return piece.expand(-1, 3, -1, -1)
+
+    monkeypatch.setattr(network, "forward", forward)
     Colorizer(network=network, target=RGB(), device=CPU, tile=16)(light(40, 50))
     assert len(seen) == 3 * 4
     assert max(height for height, _ in seen) == max(width for _, width in seen) == 16 + 2 * 6

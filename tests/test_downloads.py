@@ -41,9 +41,11 @@ class Site:
 
     files: dict[str, bytes]
     behaves: dict[str, str] = field(default_factory=dict)
-    """Path -> slow, hangs, cut, wrong, gone, broken; or `broken 2`: as often as the number says, then good."""
+    """Path -> held, slow, hangs, cut, wrong, gone, broken; or `broken 2`: as often as the number says, then good."""
     asked: Counter[str] = field(default_factory=Counter)
     address: str = ""
+    gate: threading.Event = field(default_factory=threading.Event)
+    """What is held is sent when it opens."""
 
     def behavior(self, path: str) -> str:
         kind, _, times = self.behaves.get(path, "good").partition(" ")
@@ -70,6 +72,8 @@ def site(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
+            if kind == "held":
+                found.gate.wait(30)
             if kind == "slow":
                 for start in range(0, len(data), 100):
                     self.wfile.write(data[start : start + 100])
@@ -100,6 +104,7 @@ def site(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.delenv(name, raising=False)
     yield found
     stop.set()
+    found.gate.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -250,11 +255,14 @@ def test_without_a_mirror_the_public_address_is_asked(source: Listed, monkeypatc
 
 
 def test_a_download_that_stops_is_resumed_file_by_file(source: Listed, site: Site, cache: Path):
+    site.behaves = {f"set/{name}": "held" for name in NAMES[3:]}
     fetching = source.fetch()
     first = [next(fetching) for _ in range(3)]
+    threading.Timer(0.3, site.gate.set).start()
     fetching.close()  # as when the user interrupts it
     here = files_in(cache)
     assert {f"set/{name}" for name in first} <= here
+    assert here < {f"set/{name}" for name in NAMES}, "what had not begun is not begun"
     assert holds_whole_files_only(cache, site)
     site.asked.clear()
     assert sorted(source.fetch()) == sorted(NAMES)

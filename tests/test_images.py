@@ -338,7 +338,7 @@ def test_random_damage_gives_a_picture_or_an_error_that_names_the_file():
         encoded(Image.fromarray(DEEP), "TIFF"),
     ]
     outcomes = {"picture": 0, "error": 0}
-    for i in range(700):
+    for i in range(500):
         data = bytearray(whole[i % len(whole)])
         for position in rng.integers(0, min(len(data), 300 if i % 2 else len(data)), 2):
             data[position] = rng.integers(256)
@@ -350,7 +350,7 @@ def test_random_damage_gives_a_picture_or_an_error_that_names_the_file():
         except ValueError as error:
             assert str(error).startswith("damaged.x ")  # noqa: PT017 - either outcome is right
             outcomes["error"] += 1
-    assert min(outcomes.values()) > 50
+    assert min(outcomes.values()) > 40
 
 
 def test_too_many_pixels_are_refused_with_the_option_that_allows_them():

@@ -42,6 +42,7 @@ def test_words_are_those_of_philox():
     assert keys.words(11, 7, "crops", 3, 1).tolist() == expected[:11]
 
 
+@pytest.mark.slow
 def test_words_are_the_same_in_another_process():
     script = "from colorlib import keys; print(keys.words(3, 0, 'x', 5).tolist(), keys.permutation(9, 1, 'y').tolist())"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
