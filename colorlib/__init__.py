@@ -26,6 +26,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 2  photos       where photographs come from, by name: SOURCES
 2  runs         the run directory: what is in it, written and read here alone
 3  colorizer    gray to color for any image size; loads a run
+3  identity     what a run is a function of, and how two differ
 3  profiles     how much to spend: notebooks/profiles/*.yaml
 4  baselines    what trivial answers get: BASELINES
 4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals

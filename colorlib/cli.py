@@ -158,10 +158,15 @@ def _evaluate(options: argparse.Namespace) -> int:
     metrics = json.loads(path.read_text(encoding="utf-8"))
     for method, found in metrics["methods"].items():
         print(
-            f"{method}: MSE {found['mse']['value']:.5f}, PSNR of it {found['psnr_of_mse']['value']:.2f} dB, "
-            f"mean PSNR {found['mean_psnr']['value']:.2f} dB, on {found['images']} photographs"
+            f"{method}: MSE {found['mse']['value']:.5f}, PSNR of it {_decibels(found['psnr_of_mse'])}, "
+            f"mean PSNR {_decibels(found['mean_psnr'])}, on {found['images']} photographs"
         )
     return 0
+
+
+def _decibels(estimate: dict[str, float | None]) -> str:
+    value = estimate["value"]
+    return "not finite" if value is None else f"{value:.2f} dB"
 
 
 def _data(options: argparse.Namespace) -> int:

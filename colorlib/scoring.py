@@ -1,5 +1,6 @@
 """Scoring a finished run: what it leaves in its directory, and what a later reader may rely on."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -113,6 +114,12 @@ def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics:
 
 
 def metrics_of(summary: Summary) -> dict[str, Any]:
-    """A summary as JSON holds it."""
-    plain = asdict(summary)
-    return {name: value for name, value in plain.items() if name != "method" and value is not None}
+    """A summary as JSON holds it: a figure that is infinite or has none to average, as on gray photographs, is null."""
+    plain = {name: value for name, value in asdict(summary).items() if name != "method" and value is not None}
+    return {name: _finite(value) for name, value in plain.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -113,6 +113,10 @@ class Listed:
                 yield from pool.map(one, wrong)
             finally:
                 pool.shutdown(cancel_futures=True)
+        if still := self.wrong():
+            raise ValueError(
+                f"{next(iter(still.values()))}; it comes before the cache: delete it or unset COLORLIB_DATA"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,14 +18,15 @@ from torch import Tensor
 from colorlib import keys
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
-from colorlib.config import RunConfig, as_json
+from colorlib.config import RunConfig
 from colorlib.data import Augmentation, TrainingPhotos, center_crops
 from colorlib.devices import prepare
+from colorlib.identity import changes, other_run, run_key
 from colorlib.images import MAX_PIXELS
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES
 from colorlib.photos import PhotoSet, open_photos
-from colorlib.provenance import commit, hardware, source_digest, versions
+from colorlib.provenance import commit, hardware, versions
 from colorlib.runs import Run
 from colorlib.targets import TARGETS
 
@@ -106,7 +107,7 @@ def train(
         checkpoint, complaints = load_newest(run.checkpoints)
         for complaint in complaints:
             yield Notice(text=complaint + "; the one before it is taken" if checkpoint else complaint)
-        other = _other_run(run, key, checkpoint)
+        other = other_run(run, key, checkpoint)
         if other and not restart:
             raise ValueError(other)
         # What cannot be trained is refused here, before anything of an older run is touched.
@@ -118,54 +119,8 @@ def train(
         if checkpoint is None or not (run.path / "run.json").is_file():
             run.write_record(key | made_on | {"commit": commit()})
         else:
-            yield from _changes(run.record(), made_on)
+            yield from (Notice(text=text) for text in changes(run.record(), made_on))
         yield from loop.resume(checkpoint)
-
-
-def run_key(config: RunConfig, photos: dict[str, PhotoSet]) -> dict[str, Any]:
-    """What a run is a function of: its configuration, its photographs and the source it is trained by."""
-    return {
-        "config": as_json(config),
-        "photos": {split: {"count": len(found), "sha256": found.digest} for split, found in photos.items()},
-        "source": source_digest(),
-    }
-
-
-def _other_run(run: Run, key: dict[str, Any], checkpoint: Checkpoint | None) -> str | None:
-    """Why this directory is another run's, or None.
-
-    A checkpoint must have the very same key. A run without checkpoints, as in a fresh clone, may be made again from
-    other source or photographs; a differently configured one is not lost.
-    """
-    if checkpoint:
-        held = checkpoint.facts["key"]
-    elif (run.path / "run.json").is_file():
-        held = run.record()
-    else:
-        return None
-    # Settings that did not exist yet when it was written have their defaults.
-    then, now = as_json(RunConfig()) | held["config"], key["config"]
-    differing = [f"{name}={then[name]!r}, not {now.get(name)!r}" for name in then if then[name] != now.get(name)]
-    if checkpoint:
-        differing += [f"other {name}" for name in ("photos", "source") if held[name] != key[name]]
-    if not differing:
-        return None
-    return (
-        f"{run.path} holds the state of another run ({'; '.join(differing)}); name another directory, or restart to "
-        "discard it (--restart)"
-    )
-
-
-def _changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Notice]:
-    """Say what is not as it was when the run began."""
-    changed = [
-        f"{name} {then[group].get(name)}, now {value}"
-        for group, values in now.items()
-        for name, value in values.items()
-        if then[group].get(name) != value
-    ]
-    if changed:
-        yield Notice(text=f"the run began with {'; '.join(changed)}: expect close numbers, not equal bytes")
 
 
 class _Loop:

@@ -21,7 +21,7 @@ from skimage.color import rgb2lab
 from torch.nn import functional
 from training_fixtures import PROJECT, WANTED, make_photos, promised_bytes, set_options, small_config
 
-from colorlib import trainer
+from colorlib import identity, trainer
 from colorlib.checkpoint import KEPT, checkpoint_files, load_newest, load_tensors
 from colorlib.cli import main
 from colorlib.colorizer import load_run
@@ -471,7 +471,7 @@ def test_a_clone_of_a_run_from_before_a_setting_existed_is_the_same_run(photos, 
 def test_other_photographs_or_source_do_not_resume_a_checkpoint(photos, copy, tmp_path, monkeypatch):
     config = small_config(photos)
     with monkeypatch.context() as changed:
-        changed.setattr(trainer, "source_digest", lambda: "0" * 64)
+        changed.setattr(identity, "source_digest", lambda: "0" * 64)
         with pytest.raises(ValueError, match=r"another run \(other source\)"):
             train(config, copy)
     missing = next(iter(open_photos(config.photos, "train"))).name
