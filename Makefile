@@ -3,11 +3,12 @@ PYTHON  ?= python3
 PROFILE ?= auto
 SEEDS   ?=
 FORCE   ?=
+TRAIN   ?=
 TORCH   ?=
 VENV    := .venv
 BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN     := $(BIN)/python -m colorlib
-OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force)
+OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force) $(if $(filter no,$(TRAIN)),--no-training)
 ifneq ($(COLORLIB_DATA),)
 export COLORLIB_DATA := $(abspath $(COLORLIB_DATA))
 endif
@@ -16,7 +17,7 @@ endif
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TORCH=cpu (setup: the small build, Linux)"
+	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  TORCH=cpu (setup: the small build, Linux)"
 
 setup: ## .venv from requirements.txt, with colorlib in it
 	@cat requirements.txt pyproject.toml 2>/dev/null | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install

@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
     reproduce.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
     reproduce.add_argument("--only", help="one notebook, for example 03_figure1, with what it needs")
+    reproduce.add_argument("--no-training", action="store_true", help="take runs trained and evaluated elsewhere")
     reproduce.add_argument("--force", action="store_true", help="do again what is up to date")
     return parser
 
@@ -222,7 +223,9 @@ def _reproduce(options: argparse.Namespace) -> int:
     from colorlib.companion.reproduce import reproduce
 
     seeds = tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else None
-    return reproduce(options.profile, seeds=seeds, only=options.only, force=options.force)
+    return reproduce(
+        options.profile, seeds=seeds, only=options.only, force=options.force, train=not options.no_training
+    )
 
 
 if __name__ == "__main__":

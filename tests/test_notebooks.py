@@ -165,7 +165,8 @@ def test_committed_notebooks_keep_the_house_rules(path):
 
 @pytest.mark.parametrize("name", ["smoke", "cpu", "paper", "cpu-bundled"])
 def test_every_step_passes_parameters_that_its_notebook_has(name):
-    for step in steps(load_profile(name, seeds=(0, 3))):
+    profile = load_profile(name, seeds=(0, 3))
+    for step in (*steps(profile), *steps(profile, train=False)):
         check_parameters(NOTEBOOKS / step.notebook, step.parameters)
 
 

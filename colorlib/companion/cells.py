@@ -31,6 +31,17 @@ def run_directory(run: str, config: RunConfig, mode: str) -> Path:
     return PROJECT / "results" / "scratch" / f"run-{digest[:10]}"
 
 
+def recorded(path: Path) -> Iterator[Epoch]:
+    """The epochs of a finished run, from its history."""
+    for row in Run(path).history():
+        yield Epoch(
+            epoch=int(row["epoch"]),
+            step=int(row["updates"]),
+            training_loss=row["training_loss"],
+            validation_loss=row["validation_loss"],
+        )
+
+
 def narrate(measurements: Iterable[Notice | Update | Epoch], config: RunConfig) -> Iterator[str]:
     """A line after each epoch: the same lines whether or not the run was interrupted."""
     for measured in measurements:

@@ -27,8 +27,13 @@ class Step:
     needs_photos: bool = False
 
 
-def steps(profile: Profile) -> list[Step]:
-    """The notebooks of a profile, in order."""
+def steps(profile: Profile, *, train: bool = True) -> list[Step]:
+    """The notebooks of a profile, in order.
+
+    Args:
+        profile: photographs, budget and seeds.
+        train: False shows runs that were trained and evaluated elsewhere instead of training them here.
+    """
     results, figures = profile.results, profile.figures
     runs = [profile.run(seed) for seed in profile.seeds]
     seeds = list(profile.seeds)
@@ -46,15 +51,15 @@ def steps(profile: Profile) -> list[Step]:
                 **profile.settings,
                 "run": run.relative_to(PROJECT).as_posix(),
                 "seed": seed,
-                "mode": "restart",
+                "mode": "restart" if train else "show",
             },
             promised=tuple(
                 run / name
                 for name in ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
             ),
-            reads=(),
+            reads=() if train else tuple(run / name for name in ("history.csv", "metrics.json", "per_image.csv")),
             source="colorlib.scoring",
-            needs_photos=True,
+            needs_photos=train,
         )
         for seed, run in zip(profile.seeds, runs, strict=True)
     ]

@@ -16,7 +16,12 @@ from colorlib.provenance import source_digest
 
 
 def reproduce(
-    name: str = "auto", *, seeds: tuple[int, ...] | None = None, only: str | None = None, force: bool = False
+    name: str = "auto",
+    *,
+    seeds: tuple[int, ...] | None = None,
+    only: str | None = None,
+    force: bool = False,
+    train: bool = True,
 ) -> int:
     """Execute what is not up to date, then build the report; returns the exit status.
 
@@ -26,11 +31,12 @@ def reproduce(
         only: one notebook by its file name's start (`03_figure1`), with the steps before it that it needs, or
             `report`.
         force: do again what is up to date.
+        train: False takes runs that were trained and evaluated elsewhere as they are.
     """
     if data := os.environ.get("COLORLIB_DATA"):
         os.environ["COLORLIB_DATA"] = str(Path(data).resolve())  # kernels may have another working directory
     profile = choose_profile(name, seeds)
-    wanted = needed(steps(profile), only)
+    wanted = needed(steps(profile, train=train), only)
     for step in wanted:
         run_step(profile, step, force=force and (only is None or step.name.startswith(only)))
     if only in (None, "report"):
