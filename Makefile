@@ -1,5 +1,5 @@
 # `make` alone prints the targets. Nothing here compares file times: a clone gives every file the same age.
-PYTHON  ?= python3
+PYTHON  ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 PROFILE ?= auto
 SEEDS   ?=
 FORCE   ?=
@@ -9,9 +9,9 @@ VENV    := .venv
 BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN     := $(BIN)/python -m colorlib
 OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force) $(if $(filter no,$(TRAIN)),--no-training)
-ifneq ($(COLORLIB_DATA),)
-export COLORLIB_DATA := $(abspath $(COLORLIB_DATA))
-endif
+# Remembered, so that a later `make` does not replace the small build by the large one.
+TORCH   := $(or $(TORCH),$(shell cat $(VENV)/torch 2>/dev/null),default)
+export COLORLIB_DATA
 
 .PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 report readme lab check test clean clean-runs clean-all
 
@@ -20,11 +20,14 @@ help: ## this list
 	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  TORCH=cpu (setup: the small build, Linux)"
 
 setup: ## .venv from requirements.txt, with colorlib in it
-	@cat requirements.txt pyproject.toml 2>/dev/null | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
+	@(echo $(TORCH); cat requirements.txt pyproject.toml) | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
 
 install:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; name another: make PYTHON=python3.12")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# Without pip it was left half-made, by an interruption or a Python that comes without its venv package.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo $(TORCH) > $(VENV)/torch
+	@echo "installing the packages of requirements.txt into $(VENV) (some minutes)"
 ifeq ($(TORCH),cpu)
 	@# uv knows where PyTorch's CPU builds are; the CUDA libraries are left out of the list.
 	$(BIN)/python -m pip install --quiet $$(grep '^uv==' requirements.txt)
@@ -34,7 +37,7 @@ else
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 endif
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@cat requirements.txt pyproject.toml > $(VENV)/installed
+	@(echo $(TORCH); cat requirements.txt pyproject.toml) > $(VENV)/installed
 
 lock: setup ## requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
@@ -62,7 +65,8 @@ readme: setup ## the measured parts of README.md, from results/
 	@$(RUN) readme
 
 lab: setup ## JupyterLab on notebooks/
-	$(BIN)/jupyter lab notebooks
+	@# Kernels start in notebooks/: a relative COLORLIB_DATA would point elsewhere there.
+	@if [ -n "$$COLORLIB_DATA" ]; then COLORLIB_DATA=$$(cd "$$COLORLIB_DATA" && pwd); fi; $(BIN)/jupyter lab notebooks
 
 check: setup ## lint, types and the quick tests: under a minute
 	$(BIN)/ruff check --quiet .

@@ -22,7 +22,7 @@ def fit_gray(photos: Sequence[Pixels]) -> Colorize:
 
 
 def _channels_first(photo: Pixels) -> Tensor:
-    return torch.from_numpy(photo.copy()).permute(2, 0, 1)
+    return torch.from_numpy(photo).permute(2, 0, 1)
 
 
 def fit_mean_chroma(photos: Sequence[Pixels]) -> Colorize:

@@ -1,4 +1,4 @@
-"""The commands. The only place that draws progress bars; nothing heavy is imported before a command needs it."""
+"""The commands. Nothing heavy is imported before a command needs it."""
 
 import argparse
 import sys
@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        resumed = "; the same command goes on from the last checkpoint"
+        print(f"interrupted{resumed if options.command in ('train', 'reproduce') else ''}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         print(f"colorlib {options.command}: {error}", file=sys.stderr)
@@ -173,17 +174,16 @@ def _decibels(estimate: dict[str, float | None]) -> str:
 def _data(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from colorlib.photos import SOURCES, find_source, open_photos
+    from colorlib.photos import SOURCES, Fetched, find_source, open_photos
     from colorlib.places import PhotosMissingError
 
     if options.action == "fetch":
         if options.source is None:
             raise ValueError("name the source to fetch, for example `colorlib data fetch bsds500`")
         source = find_source(options.source)
-        if not hasattr(source, "fetch"):
+        if not isinstance(source, Fetched):
             raise ValueError(f"{options.source} is not fetched: it is already here, or comes with its first use")
-        total = len(source.names()) if hasattr(source, "names") else 1
-        for _ in tqdm(source.fetch(), total=total, unit="file", dynamic_ncols=True):
+        for _ in tqdm(source.fetch(), total=source.files_to_fetch, unit="file", dynamic_ncols=True):
             pass
         print(f"{options.source}: complete and verified")
         return 0
@@ -219,10 +219,17 @@ def _readme(options: argparse.Namespace) -> int:
     return 0
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        raise ValueError(f"seeds {text!r}: write whole numbers with commas, for example 0,1,2") from None
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     from colorlib.companion.reproduce import reproduce
 
-    seeds = tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else None
+    seeds = _seeds(options.seeds) if options.seeds else None
     return reproduce(
         options.profile, seeds=seeds, only=options.only, force=options.force, train=not options.no_training
     )

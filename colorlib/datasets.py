@@ -110,6 +110,11 @@ class Cifar10:
                 chosen.append(Photo(name=name, digest=digest, load=partial(decode, data, name)))
         return tuple(chosen)
 
+    @property
+    def files_to_fetch(self) -> int:
+        """How many names `fetch` yields: one archive."""
+        return 1
+
     def fetch(self) -> Iterator[str]:
         """Download the archive if it is not here or not as listed; yields its name.
 
@@ -206,4 +211,4 @@ def _has_val(kind: type, options: Mapping[str, Any]) -> bool:
 
 
 def _item(data: Any, index: int) -> Pixels:
-    return np.asarray(data[index][0].convert("RGB"))
+    return np.array(data[index][0].convert("RGB"))

@@ -28,6 +28,11 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def usable_cores() -> int:
+    """Cores this process may run on, which containers and schedulers can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep freed blocks for the next step instead of returning each large one to the system.
 
@@ -35,24 +40,26 @@ def _keep_freed_memory() -> None:
     an eighth of its time (results/LOG.md). Other C libraries have no such setting and are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 2**30)
+    # Some versions of glibc refuse thresholds above 32 MB; without the first, the second would do harm.
+    if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, size) == 1 for size in (2**30, 2**25)):
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def prepare(name: str = "auto", threads: int | None = None) -> torch.device:
     """Choose the device and set this process up so that equal inputs give equal bytes on it.
 
+    Apple's MPS makes no such promise: there the numbers agree only closely.
+
     Args:
         name: `auto`, `cpu`, `cuda`, `mps`, …
-        threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
+        threads: threads of the CPU; None takes one per usable core. Equal bytes need an equal number.
 
     Raises:
         ValueError: no such device here, or fewer than one thread.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: it must be at least 1")
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or usable_cores())
     _keep_freed_memory()
     device = choose_device(name)
     if device.type == "cuda":

@@ -18,6 +18,8 @@ from colorlib.photos import PhotoSet
 
 RESAMPLES = 10_000
 """Bootstrap resamples of the images."""
+BLOCK = 250
+"""Resamples drawn at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
         ValueError: a photograph is too small to score; the message names it.
     """
     for photo in photos:
-        truth = torch.from_numpy(photo.load().copy()).permute(2, 0, 1)
+        truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
         height, width = truth.shape[1:]
         if min(height, width) < SSIM_WINDOW:
             raise ValueError(
@@ -125,7 +127,7 @@ class Summary:
     near_gray: int
     """Ground truths of mean ab chroma below `NEAR_GRAY_CHROMA`."""
     left_out: int
-    """Of these, how many the mean per-image PSNR leaves out (all, where a method of the table is exact on one)."""
+    """Of these, how many the mean per-image PSNR leaves out (all of them, where gray is exact on one photograph)."""
     mse: Estimate
     """Mean over images of the per-image MSE."""
     mse_of_pixels: float
@@ -161,16 +163,28 @@ def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> lis
             raise ValueError(f"{method!r} was not scored on the same images as {next(iter(grouped))!r}")
     if reference is not None and reference not in grouped:
         raise ValueError(f"the reference {reference!r} is not among the methods {', '.join(grouped)}")
-    any_infinite = any(math.isinf(row.psnr) for row in scores)
-    drawn = keys.integers(np.full((RESAMPLES, len(images)), len(images)), 0, "bootstrap over images")
-    pooled_reference = _pooled_psnr(grouped[reference], drawn) if reference is not None else None
-    return [_summarize(method, rows, drawn, any_infinite, pooled_reference) for method, rows in grouped.items()]
+    # A photograph that is exactly gray gives the gray row an infinite PSNR, whether or not that row is in this table.
+    infinite = any(math.isinf(row.psnr) or row.truth_colorfulness == 0 for row in scores)
+    pooled_reference = _pooled_psnr(grouped[reference]) if reference is not None else None
+    return [_summarize(method, rows, infinite, pooled_reference) for method, rows in grouped.items()]
 
 
-def _pooled_psnr(rows: Sequence[Score], drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+def _resampled_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over images, of all images first, then of each bootstrap resample: `(images, K)` to `(1 + RESAMPLES, K)`.
+
+    Every call draws the same resamples, block by block, so memory is bounded for any number of images.
+    """
+    images = len(values)
+    sums = [values.sum(axis=0, keepdims=True)]
+    for block in range(RESAMPLES // BLOCK):
+        drawn = keys.integers(np.full((BLOCK, images), images), 0, "bootstrap over images", block)
+        sums.append(values[drawn].sum(axis=1))
+    return np.concatenate(sums)
+
+
+def _pooled_psnr(rows: Sequence[Score]) -> NDArray[np.float64]:
     """PSNR of the pooled MSE: of all images first, then of each resample."""
-    errors = np.array([row.mse for row in rows])
-    means = np.concatenate(([errors.mean()], errors[drawn].mean(axis=1)))
+    means = _resampled_sums(np.array([[row.mse] for row in rows]))[:, 0] / len(rows)
     with np.errstate(divide="ignore"):
         return np.asarray(-10.0 * np.log10(means))
 
@@ -185,25 +199,18 @@ def _interval(values: NDArray[np.float64]) -> Estimate:
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
-def _mean(values: Sequence[float], drawn: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> Estimate:
+def _mean(values: Sequence[float], keep: NDArray[np.bool_] | None = None) -> Estimate:
     """The mean of the values to keep, in all images first, then in each resample; NaN where none is kept."""
-    array = np.array(values)
-    kept = np.ones(len(array), dtype=bool) if keep is None else keep
-    array = np.where(kept, array, 0.0)
-    sums = np.concatenate(([array.sum()], array[drawn].sum(axis=1)))
-    counts = np.concatenate(([kept.sum()], kept[drawn].sum(axis=1)))
+    kept = np.ones(len(values), dtype=bool) if keep is None else keep
+    sums, counts = _resampled_sums(np.stack((np.where(kept, np.array(values), 0.0), kept), axis=1)).T
     return _interval(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
 def _summarize(
-    method: str,
-    rows: Sequence[Score],
-    drawn: NDArray[np.int64],
-    any_infinite: bool,
-    pooled_reference: NDArray[np.float64] | None,
+    method: str, rows: Sequence[Score], infinite: bool, pooled_reference: NDArray[np.float64] | None
 ) -> Summary:
     near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
-    pooled = _pooled_psnr(rows, drawn)
+    pooled = _pooled_psnr(rows)
     with np.errstate(invalid="ignore"):  # both exact on a whole resample: no difference can be named
         gain = None if pooled_reference is None else _interval(pooled - pooled_reference)
     pixels = np.array([row.pixels for row in rows])
@@ -212,14 +219,14 @@ def _summarize(
         method=method,
         images=len(rows),
         near_gray=int(near_gray.sum()),
-        left_out=int(near_gray.sum()) if any_infinite else 0,
-        mse=_mean(errors, drawn),
+        left_out=int(near_gray.sum()) if infinite else 0,
+        mse=_mean(errors),
         mse_of_pixels=float((np.array(errors) * pixels).sum() / pixels.sum()),
         psnr_of_mse=_interval(pooled),
-        mean_psnr=_mean([row.psnr for row in rows], drawn, ~near_gray if any_infinite else None),
-        ssim=_mean([row.ssim for row in rows], drawn),
-        delta_e00=_mean([row.delta_e00 for row in rows], drawn),
-        colorfulness=_mean([row.colorfulness for row in rows], drawn),
+        mean_psnr=_mean([row.psnr for row in rows], ~near_gray if infinite else None),
+        ssim=_mean([row.ssim for row in rows]),
+        delta_e00=_mean([row.delta_e00 for row in rows]),
+        colorfulness=_mean([row.colorfulness for row in rows]),
         truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
         psnr_gain=gain,
     )

@@ -15,7 +15,7 @@ def run_key(config: RunConfig, photos: dict[str, PhotoSet]) -> dict[str, Any]:
     return {
         "config": as_json(config),
         "photos": {split: {"count": len(found), "sha256": found.digest} for split, found in photos.items()},
-        "source": source_digest(),
+        "source": source_digest("colorlib.trainer"),
     }
 
 

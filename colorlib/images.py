@@ -70,7 +70,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
             f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
         )
-    return np.asarray(_srgb(picture, name))
+    return np.array(_srgb(picture, name))
 
 
 def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:

@@ -5,12 +5,12 @@ the ones that are wrong or missing. `folder:PATH` and `torchvision:NAME` open an
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from colorlib.datasets import Cifar10, Torchvision
 from colorlib.files import sha256_of_names
@@ -62,6 +62,20 @@ class Source(Protocol):
 
     def photos(self, split: str) -> tuple[Photo, ...]:
         """The photographs of a split, verified, or a ValueError that names what is wrong."""
+        ...
+
+
+@runtime_checkable
+class Fetched(Protocol):
+    """What a source promises that is downloaded."""
+
+    @property
+    def files_to_fetch(self) -> int:
+        """How many names `fetch` yields."""
+        ...
+
+    def fetch(self) -> Iterator[str]:
+        """Download what is missing or wrong; yields each file's name when it is here."""
         ...
 
 

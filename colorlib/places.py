@@ -1,6 +1,7 @@
 """Where files of photographs lie on this machine, what they must be, and how they get here."""
 
 import os
+import re
 from pathlib import Path
 
 CHECKSUMS = Path(__file__).parent / "checksums"
@@ -10,6 +11,10 @@ TIMEOUT = 30.0
 
 class PhotosMissingError(ValueError):
     """Photographs that are not on this machine; the message names them and says how to get them."""
+
+
+class UnreachableError(PhotosMissingError):
+    """Photographs that are not here, and whose home does not answer; the message names the address."""
 
 
 def listed_checksums(source: str) -> dict[str, str]:
@@ -32,10 +37,14 @@ def data_folders() -> list[Path]:
     return [*([Path(given)] if given else []), cache_folder()]
 
 
+HALF_DONE = re.compile(r"tmp[a-z0-9_]{8}")
+"""How pooch calls a download that is not complete: tempfile's prefix and random word."""
+
+
 def remove_half_downloads(folder: Path) -> None:
-    """Delete what downloads that were killed left in `folder`: pooch's temporary files, `tmp` and a random word."""
+    """Delete what downloads that were killed left in `folder`."""
     for leftover in folder.glob("tmp*"):
-        if leftover.is_file():
+        if leftover.is_file() and HALF_DONE.fullmatch(leftover.name):
             leftover.unlink(missing_ok=True)
 
 
@@ -45,7 +54,9 @@ def download(url: str, path: Path, *, digest: str | None) -> None:
     `$COLORLIB_MIRROR` replaces everything before the source's folder in the address, for places that keep a copy.
 
     Raises:
-        ValueError: no connection, an error from the server, or other bytes than `digest` says.
+        UnreachableError: no connection, or an error from the server.
+        OSError: the disk is full or not writable.
+        ValueError: other bytes than `digest` says.
     """
     import pooch
     import requests
@@ -65,12 +76,16 @@ def download(url: str, path: Path, *, digest: str | None) -> None:
                 downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
             )
             return
-        except (requests.RequestException, OSError) as error:
+        except requests.RequestException as error:
             answer = getattr(error, "response", None)
             refused = answer is not None and answer.status_code < 500
             if attempt == 3 or refused:
-                raise ValueError(
+                raise UnreachableError(
                     f"{url} could not be downloaded ({error}); what came before it is kept: run again"
                 ) from error
+        except OSError as error:
+            raise OSError(
+                error.errno, f"{path} could not be written ({error.strerror}); what came before it is kept"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{url} is not the file expected: its SHA-256 differs; nothing was kept") from error

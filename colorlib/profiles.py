@@ -23,6 +23,11 @@ class Profile:
     seeds: tuple[int, ...]
 
     @property
+    def photos(self) -> str:
+        """Which photographs its runs are trained on."""
+        return self.config(0).photos
+
+    @property
     def results(self) -> Path:
         """The folder of the profile's results."""
         return PROJECT / "results" / self.name
@@ -74,5 +79,8 @@ def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
             override(RunConfig(), settings | {"seed": seed})
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
-    profile = Profile(name=base, settings=settings, seeds=seeds or tuple(listed))
+    chosen = seeds or tuple(listed)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may stand once")
+    profile = Profile(name=base, settings=settings, seeds=chosen)
     return profile.on_bundled() if base != name else profile

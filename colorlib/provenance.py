@@ -15,23 +15,29 @@ PACKAGE = Path(__file__).parent
 VERSIONED = ("numpy", "pillow", "safetensors", "torch")
 
 
-def imported_modules(module: str) -> list[str]:
-    """The modules of this package that `module` imports, directly or through others, itself included, sorted.
+def imports_of(source: str) -> list[str]:
+    """The modules of this package that Python source imports itself; imports inside functions count."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "colorlib":
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [name for name in whole if module_path(name).is_file()] or [node.module]
+    return names
 
-    Read from the source with `ast`, so nothing is executed; imports inside functions count.
+
+def imported_modules(*modules: str) -> list[str]:
+    """The modules of this package that `modules` import, directly or through others, themselves included, sorted.
+
+    Read from the source with `ast`, so nothing is executed.
     """
     found: set[str] = set()
-    waiting = [module]
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
         found.add(name)
-        tree = ast.parse(module_path(name).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "colorlib":
-                whole = [f"{node.module}.{alias.name}" for alias in node.names]
-                waiting += [name for name in whole if module_path(name).is_file()] or [node.module]
+        waiting += imports_of(module_path(name).read_text(encoding="utf-8"))
     return sorted(found - {"colorlib"})
 
 
@@ -42,9 +48,9 @@ def module_path(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def source_digest(module: str = "colorlib.trainer") -> str:
-    """One SHA-256 over the source of `module` and of all it imports from this package."""
-    return sha256_of_names((name, sha256(module_path(name))) for name in imported_modules(module))
+def source_digest(*modules: str) -> str:
+    """One SHA-256 over the source of `modules` and of all they import from this package."""
+    return sha256_of_names((name, sha256(module_path(name))) for name in imported_modules(*modules))
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The run directory: what is in it, written and read here alone.
+"""The run directory: what is in it. What a run is and did is written and read here, its scores in `scoring`.
 
 ```
 results/<profile>/seed-<n>/
@@ -74,10 +74,10 @@ class Run:
 
     def discard(self) -> None:
         """Remove all that a run left, but run.json, which the next run replaces: no result is taken for another's."""
-        names = ("history.csv", "timing.csv", "metrics.json", "per_image.csv")
-        kept = [*(self.path / "epochs").glob("*.safetensors"), *self.checkpoints.glob("*.safetensors")]
-        for path in (*(self.path / name for name in names), self.weights, *kept):
-            path.unlink(missing_ok=True)
+        patterns = ("history.csv", "timing.csv", "metrics*.json", "per_image*.csv", "weights.safetensors")
+        folders = ("epochs/*.safetensors", "checkpoints/*.safetensors")
+        for path in [path for pattern in (*patterns, *folders) for path in self.path.glob(pattern)]:
+            path.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ class Run:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            who = json.loads(holder.read_text()) if holder.is_file() else {}
+            who = json.loads(holder.read_text(encoding="utf-8")) if holder.is_file() else {}
             raise RunBusyError(
                 f"{self.path} is in use by process {who.get('process', '?')} on {who.get('host', '?')} "
                 f"({who.get('command', 'command unknown')}); wait for it, stop it, or name another directory"

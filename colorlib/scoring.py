@@ -1,7 +1,7 @@
 """Scoring a finished run: what it leaves in its directory, and what a later reader may rely on."""
 
+import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -76,6 +76,10 @@ def score_run(
     """
     run = Run(path)
     own = config_of_record(run.record()).photos
+    if not run.weights.is_file():
+        raise ValueError(
+            f"{path} is not finished: it has no {run.weights.name}; go on with it first (`colorlib train`)"
+        )
     found = open_photos(photos or own, split, max_pixels=max_pixels)
     methods = network_methods(path, device)
     rows: list[Score] = []
@@ -89,7 +93,11 @@ def score_run(
 
 def score_files(path: Path, photos: str, split: str, *, own: str) -> tuple[Path, Path]:
     """Where the figures of a run on a split go: the JSON file and the CSV file."""
-    suffix = "" if (photos, split) == (own, "test") else f"-{re.sub(r'[^A-Za-z0-9.]+', '-', photos).strip('-')}-{split}"
+    # The name's own hash tells apart what the file system could not: folder:/a-b and folder:/a/b.
+    name = (
+        photos if photos.isalnum() else f"{photos.partition(':')[0]}-{hashlib.sha256(photos.encode()).hexdigest()[:8]}"
+    )
+    suffix = "" if (photos, split) == (own, "test") else f"-{name}-{split}"
     return path / f"metrics{suffix}.json", path / f"per_image{suffix}.csv"
 
 

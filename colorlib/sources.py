@@ -91,6 +91,11 @@ class Listed:
             raise PhotosMissingError(f"{next(iter(wrong.values()))} ({len(wrong)} of {len(names)} files); {mend}")
         return tuple(_photo(self.path(name), name, digest) for name, digest in names.items())
 
+    @property
+    def files_to_fetch(self) -> int:
+        """How many names `fetch` yields."""
+        return len(self.names())
+
     def fetch(self) -> Iterator[str]:
         """Download what is missing or wrong into the cache, eight files at a time; yields each name when it is here.
 
@@ -184,7 +189,12 @@ class Folder:
         """
         if not self.path.is_dir():
             raise ValueError(f"{self.path} is not a folder; photos=folder:PATH takes a folder of images")
-        paths = sorted(path for path in self.path.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        paths = sorted(
+            path
+            for path in self.path.rglob("*")
+            # Hidden files are not photographs: macOS leaves `._name.jpg` beside each picture.
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
         by_digest = {digest: path for digest, path in zip(_digests(paths), paths, strict=True)}
         chosen = sorted((path, digest) for digest, path in by_digest.items() if split_by_content(digest) == split)
         if not chosen:

@@ -106,15 +106,18 @@ def train(
         key = run_key(config, photos)
         checkpoint, complaints = load_newest(run.checkpoints)
         for complaint in complaints:
-            yield Notice(text=complaint + "; the one before it is taken" if checkpoint else complaint)
+            yield Notice(text=f"{complaint}; {'the one before it is taken' if checkpoint else 'the run begins anew'}")
         other = other_run(run, key, checkpoint)
         if other and not restart:
             raise ValueError(other)
         # What cannot be trained is refused here, before anything of an older run is touched.
         loop = _Loop(config, run, key, photos, where)
         if other:
-            run.discard()
+            yield Notice(text=f"restarted: {other}")
             checkpoint = None
+        if checkpoint is None:
+            # An interrupted run must not look finished by what an older one left.
+            run.discard()
         made_on = {"versions": versions(), "hardware": hardware(where)}
         if checkpoint is None or not (run.path / "run.json").is_file():
             run.write_record(key | made_on | {"commit": commit()})

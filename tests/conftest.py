@@ -14,6 +14,9 @@ def photographs() -> Path:
         pytest.skip("COLORLIB_DATA is not set: no photographs to test with")
     if not Path(given).is_dir():
         pytest.skip(f"COLORLIB_DATA is {given}, which is not a folder")
+    for part in ("bsds500", "imagenet-sample", "zhang2016-comparison", "cifar10-images.tar.xz"):
+        if not (Path(given) / part).exists():
+            pytest.skip(f"COLORLIB_DATA is {given}, which holds no {part}")
     return Path(given)
 
 

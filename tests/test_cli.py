@@ -248,7 +248,7 @@ def test_evaluate_needs_a_finished_run(train, photos, tmp_path, capsys):
     assert "no photographs are called 'nowhere'" in last_line(capsys.readouterr().err)
     (run / "weights.safetensors").unlink()
     assert main(["evaluate", str(run), "--device", "cpu"]) == 1
-    assert "weights.safetensors cannot be read as weights" in last_line(capsys.readouterr().err)
+    assert "is not finished: it has no weights.safetensors; go on with it first" in last_line(capsys.readouterr().err)
     assert not (run / "metrics.json").exists()
 
 

@@ -305,7 +305,7 @@ def test_a_full_disk_is_named(source: Listed, cache: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "move", full)
-    with pytest.raises(ValueError, match=r"set/\S+ could not be downloaded \(.*No space left on device"):
+    with pytest.raises(OSError, match=r"set/\S+ could not be written \(No space left on device"):
         list(source.fetch())
     assert files_in(cache) == set()
 

@@ -18,6 +18,7 @@ from colorlib.companion.notebooks import (
 )
 from colorlib.companion.plan import NOTEBOOKS, needed, steps
 from colorlib.profiles import load_profile
+from colorlib.provenance import imported_modules
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
@@ -160,7 +161,7 @@ def test_committed_notebooks_keep_the_house_rules(path):
             assert "def " not in cell.source
             assert cell.outputs == []
     assert nb.cells[-1].source.splitlines()[-1].strip().startswith("assert")
-    assert stable_text(nb) == stable_text(nbformat.read(path, as_version=4))
+    assert stable_text(nb) == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["smoke", "cpu", "paper", "cpu-bundled"])
@@ -176,3 +177,26 @@ def test_one_figure_takes_only_what_it_needs():
     assert [step.name for step in needed(every, "03_figure1")] == ["01_data", "02_train_seed-0", "03_figure1"]
     with pytest.raises(ValueError, match="no notebook is called '99'"):
         needed(every, "99")
+
+
+@pytest.mark.slow
+def test_what_an_earlier_run_left_does_not_keep_a_promise(tmp_path):
+    left = tmp_path / "figure.png"
+    left.write_bytes(b"old")
+    with pytest.raises(NotebookFailedError, match=r"without leaving .*figure\.png"):
+        execute(execution(notebook(tmp_path, "pass"), promised=(left,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("01_data", {"baselines", "sources", "data", "companion.tables", "companion.figures"}),
+        ("02_train_seed-0", {"trainer", "data", "model", "keys", "scoring", "companion.cells"}),
+        ("03_figure1", {"companion.figures", "profiles", "runs"}),
+        ("04_figures2_3", {"colorizer", "model", "sources", "companion.figures"}),
+        ("05_table1", {"baselines", "evaluate", "metrics", "companion.tables"}),
+    ],
+)
+def test_a_step_depends_on_all_that_its_notebook_imports(name, modules):
+    (step,) = [step for step in steps(load_profile("smoke")) if step.name == name]
+    assert {f"colorlib.{module}" for module in modules} <= set(imported_modules(*step.modules))

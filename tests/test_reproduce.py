@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -168,7 +170,9 @@ def test_what_is_up_to_date_is_skipped_and_made_again_the_same(clone, reproduced
     before = contents(clone)
     again = colorlib(clone, "reproduce", "--profile", "smoke")
     assert again.stdout.count("up to date") == 6, again.stdout
+    clock = (clone / "results/smoke/seed-0/timing.csv").read_bytes()
     forced = colorlib(clone, "reproduce", "--profile", "smoke", "--force")
+    assert (clone / "results/smoke/seed-0/timing.csv").read_bytes() != clock  # trained again, not remembered
     assert forced.returncode == 0, forced.stderr
     assert "up to date" not in forced.stdout
     assert contents(clone) == before
@@ -244,6 +248,7 @@ def test_a_notebook_alone_rebuilds_what_is_committed_without_photographs(clone, 
         for path in made:
             (clone / path).unlink()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB")}
+    started = time.time_ns()
     done = subprocess.run(
         [sys.executable, "-m", "papermill", str(clone / f"notebooks/{name}.ipynb"), str(tmp_path / "out.ipynb")],
         cwd=tmp_path, env=clean | {"PYTHONPATH": str(clone), "COLORLIB_CACHE": str(tmp_path)}, capture_output=True,
@@ -256,5 +261,9 @@ def test_a_notebook_alone_rebuilds_what_is_committed_without_photographs(clone, 
             new, held = (np.asarray(Image.open(root / path).convert("RGB"), dtype=int) for root in (clone, PROJECT))
             assert new.shape == held.shape
             assert np.abs(new - held).mean() < 0.5
+        elif path.endswith(".csv"):
+            assert (clone / path).stat().st_mtime_ns > started
+            new, held = (pd.read_csv(root / path) for root in (clone, PROJECT))
+            pd.testing.assert_frame_equal(new, held, rtol=1e-9)
         else:
-            assert (clone / path).read_bytes() == (PROJECT / path).read_bytes()
+            assert (clone / path).read_text() == (PROJECT / path).read_text()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ def recorded(path: Path) -> Iterator[Epoch]:
 def narrate(measurements: Iterable[Notice | Update | Epoch], config: RunConfig) -> Iterator[str]:
     """A line after each epoch: the same lines whether or not the run was interrupted."""
     for measured in measurements:
+        if isinstance(measured, Notice):
+            # To the terminal, not into the notebook, whose bytes do not depend on what happened on the way.
+            print(measured.text, file=sys.__stderr__, flush=True)
         if isinstance(measured, Epoch):
             yield (
                 f"epoch {measured.epoch:3d} of {config.epochs}  loss {measured.training_loss:.5f}  "

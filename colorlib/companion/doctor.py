@@ -36,8 +36,8 @@ def update_seconds(device: torch.device) -> float:
     for _ in range(3):
         started = time.perf_counter()
         torch.nn.functional.mse_loss(network(light), truth).backward()  # type: ignore[no-untyped-call]
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
         times.append(time.perf_counter() - started)
     return min(times)
 
@@ -46,7 +46,7 @@ def estimate_minutes(profile: Profile, update: float) -> float:
     """Minutes one seed of a profile takes, given the seconds of one update of 16 crops of 48 pixels."""
     config = profile.config(0)
     per_pixel = update / (16 * 48 * 48) / BACKWARD
-    source = profile.settings["photos"]
+    source = profile.photos
     counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
     trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD
     validated = config.epochs * counts[0] * config.crop_size**2
@@ -88,7 +88,7 @@ def report(threads: int | None = None) -> str:
         config = profile.config(0)
         minutes = estimate_minutes(profile, update)
         lines.append(
-            f"  {profile.name:<8} {profile.settings['photos']:<10} {config.updates:>6,} updates"
+            f"  {profile.name:<8} {profile.photos:<10} {config.updates:>6,} updates"
             f"  about {_duration(minutes)}, {_megabytes(config.keep_epochs)} MB of disk"
         )
     return "\n".join(lines)

@@ -182,7 +182,7 @@ def triptych(photo: Photo, colorize: Colorize, path: Path, *, number: str, subje
         number: what the caption calls it, for example `Figure 2`.
         subject: what it shows, in words.
     """
-    truth = torch.from_numpy(photo.load().copy()).permute(2, 0, 1)
+    truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
     light = lightness(truth).unsqueeze(0)
     gray = to_bytes(gray_rgb(light)[0])
     predicted = to_bytes(colorize(light)[0])

@@ -114,6 +114,7 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     working.parent.mkdir(parents=True, exist_ok=True)
     failed = execution.output.with_name(f"{execution.output.stem}.failed.ipynb")
     reason = None
+    before = {path: _version(path) for path in execution.promised}
     try:
         papermill.execute_notebook(
             execution.notebook,
@@ -138,10 +139,11 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     except DeadKernelError:
         reason = f"the kernel died in {_running_cell(working)} (killed, or out of memory?)"
     except BaseException:
-        write_json(execution.record, started | {"status": "failed", "reason": "interrupted"})
+        write_json(execution.record, started | {"status": "failed", "reason": "interrupted, or not started at all"})
         working.unlink(missing_ok=True)
         raise
-    missing = [path for path in execution.promised if not path.is_file()]
+    # What an earlier execution left is no proof: results are written anew, whole, so each is another file than before.
+    missing = [path for path in execution.promised if _version(path) in (None, before[path])]
     if reason is None and missing:
         reason = f"its last cell ended without leaving {missing[0]}"
     if reason is not None:
@@ -172,6 +174,15 @@ class _Lines:
 
     def flush(self) -> None:
         """Papermill calls it; lines are handed on at once anyway."""
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that replaced it; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _unfinished(nb: NotebookNode) -> str | None:

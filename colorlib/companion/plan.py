@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from colorlib.profiles import PROJECT, Profile
+from colorlib.provenance import imports_of
 
 NOTEBOOKS = PROJECT / "notebooks"
+LEFT_BY_A_RUN = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
 TRIPTYCHS = ("figure2_portrait", "figure3_coffee", "figure3_rocket")
 
 
@@ -22,9 +26,16 @@ class Step:
     promised: tuple[Path, ...]
     reads: tuple[Path, ...]
     """Files of earlier steps that it reads."""
-    source: str
-    """The module whose source, with all it imports, it depends on."""
-    needs_photos: bool = False
+    photos: str | None = None
+    """The photographs it reads, by name."""
+    run: Path | None = None
+    """The run directory that it trains into."""
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules of colorlib that the notebook's cells import."""
+        nb = nbformat.read(NOTEBOOKS / self.notebook, as_version=4)
+        return imports_of("\n".join(cell.source for cell in nb.cells if cell.cell_type == "code"))
 
 
 def steps(profile: Profile, *, train: bool = True) -> list[Step]:
@@ -38,7 +49,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     runs = [profile.run(seed) for seed in profile.seeds]
     seeds = list(profile.seeds)
     named = {"profile": profile.name, "seeds": seeds}
-    photos, crop_size = profile.settings["photos"], profile.config(0).crop_size
+    photos, crop_size = profile.photos, profile.config(0).crop_size
     data = (results / "data.json", results / "baselines.json")
     histories = tuple(run / "history.csv" for run in runs)
     weights = tuple(run / "weights.safetensors" for run in runs)
@@ -48,18 +59,16 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             name=f"02_train_seed-{seed}",
             notebook="02_train.ipynb",
             parameters={
-                **profile.settings,
+                **{name: getattr(profile.config(seed), name) for name in profile.settings},
                 "run": run.relative_to(PROJECT).as_posix(),
                 "seed": seed,
                 "mode": "restart" if train else "show",
             },
-            promised=tuple(
-                run / name
-                for name in ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
-            ),
-            reads=() if train else tuple(run / name for name in ("history.csv", "metrics.json", "per_image.csv")),
-            source="colorlib.scoring",
-            needs_photos=train,
+            # A run that is only shown was left by another machine.
+            promised=tuple(run / name for name in LEFT_BY_A_RUN) if train else (),
+            reads=() if train else tuple(run / name for name in LEFT_BY_A_RUN),
+            photos=photos if train else None,
+            run=run if train else None,
         )
         for seed, run in zip(profile.seeds, runs, strict=True)
     ]
@@ -70,8 +79,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters={"profile": profile.name, "photos": photos, "crop_size": crop_size},
             promised=(*data, figures / "data_crops.png"),
             reads=(),
-            source="colorlib.companion.figures",
-            needs_photos=True,
+            photos=photos,
         ),
         *training,
         Step(
@@ -80,7 +88,6 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters=named,
             promised=(figures / "figure1_loss_curve.png",),
             reads=(*histories, *data),
-            source="colorlib.companion.figures",
         ),
         Step(
             name="04_figures2_3",
@@ -88,7 +95,6 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters={"profile": profile.name, "seed": seeds[0]},
             promised=tuple(figures / f"{name}.png" for name in TRIPTYCHS),
             reads=weights[:1],
-            source="colorlib.companion.figures",
         ),
         Step(
             name="05_table1",
@@ -96,8 +102,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters={**named, "rescore": True},
             promised=tuple(results / name for name in ("table1.csv", "table1.md", "per_image.csv")),
             reads=(*scores, *data),
-            source="colorlib.companion.tables",
-            needs_photos=True,
+            photos=photos,
         ),
     ]
 

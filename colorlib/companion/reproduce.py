@@ -1,16 +1,19 @@
 """`make reproduce`: which notebooks, with which parameters, in which order; what is up to date is skipped."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
 from colorlib.companion.plan import NOTEBOOKS, Step, needed, steps
 from colorlib.companion.report import write_report
 from colorlib.files import sha256, sha256_of_names, write_json
-from colorlib.photos import open_photos
-from colorlib.places import PhotosMissingError
+from colorlib.photos import Fetched, find_source, open_photos
+from colorlib.places import PhotosMissingError, UnreachableError
 from colorlib.profiles import PROJECT, Profile, load_profile
 from colorlib.provenance import source_digest
 
@@ -73,11 +76,11 @@ def choose_profile(name: str, seeds: tuple[int, ...] | None) -> Profile:
         print(f"profile: {name}: {why}")
     profile = load_profile(name, seeds=seeds)
     try:
-        _ensure_photos(profile.settings["photos"])
-    except PhotosMissingError as error:
+        _ensure_photos(profile.photos)
+    except UnreachableError as error:
         fallback = profile.on_bundled()
         print(
-            f"The photographs of {profile.settings['photos']} are not on this machine and could not be downloaded "
+            f"The photographs of {profile.photos} are not on this machine and could not be downloaded "
             f"({error}). Going on with the few photographs that ship with scikit-image and matplotlib, into "
             f"{_shown(fallback.results)} and {_shown(fallback.figures)}: it shows that everything works, not what the "
             "method is worth. The committed results are left as they are."
@@ -90,28 +93,19 @@ def _ensure_photos(name: str) -> None:
     """Find the photographs, downloading them where they are missing.
 
     Raises:
-        PhotosMissingError: they are not here and cannot be had.
+        UnreachableError: they are not here and their home does not answer.
+        ValueError: they are not here, or not what they should be, for another reason.
     """
-    from colorlib.photos import find_source
-
+    source = find_source(name)
     try:
-        for split in find_source(name).splits:
+        for split in source.splits:
             open_photos(name, split)
-        return
     except PhotosMissingError as error:
-        source = find_source(name)
-        if not hasattr(source, "fetch"):
+        if not isinstance(source, Fetched):
             raise
-        missing = error
-    print(f"{missing}\ndownloading {name} …")
-    try:
-        from tqdm import tqdm
-
-        total = len(source.names()) if hasattr(source, "names") else None
-        for _ in tqdm(source.fetch(), total=total, unit="file", dynamic_ncols=True):
+        print(f"{error}\ndownloading {name} …")
+        for _ in tqdm(source.fetch(), total=source.files_to_fetch, unit="file", dynamic_ncols=True):
             pass
-    except ValueError as error:
-        raise PhotosMissingError(str(error)) from error
 
 
 def step_key(step: Step) -> str:
@@ -120,11 +114,11 @@ def step_key(step: Step) -> str:
     parts = [
         ("notebook", sha256(notebook)),
         ("parameters", repr(sorted(step.parameters.items()))),
-        ("source", source_digest(step.source)),
+        ("source", source_digest(*step.modules)),
     ]
-    if step.needs_photos:
-        photos = step.parameters.get("photos") or load_profile(step.parameters["profile"]).settings["photos"]
-        parts += [(f"photos {split}", open_photos(photos, split).digest) for split in ("train", "val", "test")]
+    if step.photos:
+        splits = find_source(step.photos).splits
+        parts += [(f"photos {split}", open_photos(step.photos, split).digest) for split in splits]
     parts += [(path.name + path.parent.name, sha256(path)) for path in step.reads if path.is_file()]
     return sha256_of_names(parts)
 
@@ -151,6 +145,9 @@ def run_step(profile: Profile, step: Step, *, force: bool = False) -> bool:
         promised=step.promised,
     )
     stamp.unlink(missing_ok=True)
+    if force and step.run:
+        # A finished checkpoint would only repeat its history: made again means trained again.
+        shutil.rmtree(step.run / "checkpoints", ignore_errors=True)
     listen = progress_printer(sys.stderr, step.name)
     execute(execution, listen)
     # Keyed on what it read when it started: a change during the run makes it stale, as it should.

@@ -37,7 +37,7 @@ def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Sc
     """
     path = profile.results / "per_image.csv"
     if rescore:
-        photos = profile.settings["photos"]
+        photos = profile.photos
         methods = baseline_methods(photos)
         scored = [row for rows in score(methods, open_photos(photos, "test")) for row in rows]
         baselines = [row for method in methods for row in scored if row.method == method]
@@ -142,11 +142,17 @@ def caption(table: pd.DataFrame, profile: Profile) -> str:
     left_out = int(row["left_out_of_mean_psnr"])
     near_gray = f"{int(row['near_gray'])} of them near gray (mean ab chroma under 1.9)"
     kept = f", left out of the mean PSNR: {left_out}" if left_out else ""
+    spread = (
+        "± is the standard deviation over seeds; brackets hold the mean of the seeds' bounds. "
+        if row["seeds"] > 1
+        else ""
+    )
     return (
-        f"Table I on the {int(row['images'])} test photographs of {profile.settings['photos']}, {near_gray}{kept}; "
+        f"Table I on the {int(row['images'])} test photographs of {profile.photos}, {near_gray}{kept}; "
         f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
         "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
-        "images), both in dB. In brackets: 95 % bootstrap interval over images; gain over gray: difference in PSNR of "
+        "images), both in dB. In brackets: 95 % bootstrap interval over images; "
+        f"{spread}Gain over gray: difference in PSNR of "
         "MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
         f"{row['truth_colorfulness']:.1f}."
     )
