@@ -80,7 +80,7 @@ def test_the_readme_names_only_what_exists():
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert (PROJECT / target).exists(), target
-    for command in re.findall(r"make ([a-z][a-z0-9_]+)", text):
+    for command in re.findall(r"(?:`|^)make ([a-z][a-z0-9_]+)", text, flags=re.MULTILINE):
         assert re.search(rf"^{command}:", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE), command
 
 

@@ -151,7 +151,7 @@ def caption(table: pd.DataFrame, profile: Profile) -> str:
         f"Table I on the {int(row['images'])} test photographs of {profile.photos}, {near_gray}{kept}; "
         f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
         "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
-        "images), both in dB. In brackets: 95 % bootstrap interval over images; "
+        "images), both in dB. In brackets: 95 % bootstrap interval over images. "
         f"{spread}Gain over gray: difference in PSNR of "
         "MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
         f"{row['truth_colorfulness']:.1f}."
