@@ -68,7 +68,7 @@ class TrainingPhotos:
     """Decoded training photographs, from which each epoch takes its batches."""
 
     def __init__(self, pixels: Sequence[Pixels], names: Sequence[str], augmentation: Augmentation) -> None:
-        """Keep `pixels`, each `(H, W, 3)` uint8; `names` is what errors call them.
+        """Keep `pixels`, each `(H, W, 3)` uint8, without a copy; `names` is what errors call them.
 
         Raises:
             ValueError: a photograph is smaller than the crop.

@@ -72,7 +72,14 @@ def command(run: Path, photos: Path, **changes: object) -> list[str]:
 
 def start(run: Path, photos: Path, log: Path, **changes: object) -> subprocess.Popen[bytes]:
     with log.open("ab") as errors:
-        return subprocess.Popen(command(run, photos, **changes), cwd=PROJECT, stdout=errors, stderr=errors)
+        return subprocess.Popen(
+            command(run, photos, **changes),
+            cwd=PROJECT,
+            stdout=errors,
+            stderr=errors,
+            # A shell's background jobs ignore Ctrl-C, and so would the children of tests that run in one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
