@@ -12,6 +12,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 0  files        whole files or none, named by their SHA-256
 0  images       any image file as the 8-bit sRGB picture a viewer would show
 0  keys         randomness as a function of (seed, purpose, position), never a state
+0  measurements what training tells whoever listens
 0  model        the networks: NETWORKS, the paper's first
 0  objectives   what training rewards: OBJECTIVES
 0  places       where files of photographs lie, and how they get here
@@ -24,7 +25,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 1  targets      what a network predicts: TARGETS
 2  config       the frozen description of a run, and the one path of every override
 2  photos       where photographs come from, by name: SOURCES
-2  runs         the run directory: what is in it, written and read here alone
+2  runs         the run directory: what a run is and did, written and read here alone
 3  colorizer    gray to color for any image size; loads a run
 3  identity     what a run is a function of, and how two differ
 3  profiles     how much to spend: notebooks/profiles/*.yaml
@@ -32,8 +33,8 @@ circles. tests/test_architecture.py holds the imports against this table.
 4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
 5  scoring      scores a finished run and leaves what a later reader relies on
 5  trainer      the loop: a generator of measurements; to resume, start it again
-6  companion/   notebooks, sweeps, figures, tables and the report of finished runs
-7  cli          the commands; the only place that draws progress bars
+6  companion/   notebooks, figures, tables and the report of finished runs
+7  cli          the commands; nothing heavy is imported before one needs it
 8  __main__     `python -m colorlib`
 ```
 

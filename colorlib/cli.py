@@ -97,7 +97,8 @@ def _train(options: argparse.Namespace) -> int:
 
     from colorlib.config import RunConfig, override
     from colorlib.images import MAX_PIXELS
-    from colorlib.trainer import Epoch, Notice, train
+    from colorlib.measurements import Epoch, Notice
+    from colorlib.trainer import train
 
     config = RunConfig()
     if options.profile:

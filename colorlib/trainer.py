@@ -8,7 +8,6 @@ same bytes in history.csv and weights.safetensors as one that ran through.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from colorlib.data import Augmentation, TrainingPhotos, center_crops
 from colorlib.devices import prepare
 from colorlib.identity import changes, other_run, run_key
 from colorlib.images import MAX_PIXELS
+from colorlib.measurements import Epoch, Notice, Update, epoch_of_row
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES
 from colorlib.photos import PhotoSet, open_photos
@@ -33,34 +33,6 @@ from colorlib.targets import TARGETS
 
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; the message names the update."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """Something the person at the terminal should know, for example that a damaged checkpoint was passed over."""
-
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """One update of the weights was done."""
-
-    epoch: int
-    step: int
-    """Updates done so far, of `RunConfig.updates`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One epoch was done, measured and checkpointed."""
-
-    epoch: int
-    step: int
-    training_loss: float
-    """Mean over the epoch's crops, each measured before the update that its batch caused."""
-    validation_loss: float
-    """Mean over the center crops of the validation photographs, after the epoch."""
 
 
 def build_network(config: RunConfig) -> Network:
@@ -155,7 +127,7 @@ class _Loop:
         if checkpoint:
             self._restore(checkpoint)
             self.run.write_history(self.history, self.timing)
-            yield from (self._measured(row) for row in self.history)
+            yield from (epoch_of_row(row) for row in self.history)
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
             yield from self._epoch(epoch)
         self.run.write_weights(self.network.state_dict(), step=self.config.updates)
@@ -201,16 +173,7 @@ class _Loop:
             }
         )
         self._save(epoch, step)
-        yield self._measured(self.history[-1])
-
-    @staticmethod
-    def _measured(row: dict[str, float]) -> Epoch:
-        return Epoch(
-            epoch=int(row["epoch"]),
-            step=int(row["updates"]),
-            training_loss=row["training_loss"],
-            validation_loss=row["validation_loss"],
-        )
+        yield epoch_of_row(self.history[-1])
 
     def _loss(self, batch: Tensor) -> Tensor:
         """The objective on one batch of photographs, `(B, 3, S, S)` uint8."""

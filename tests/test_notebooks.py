@@ -12,11 +12,11 @@ from colorlib.companion.notebooks import (
     check_parameters,
     execute,
     parameters_of,
-    progress_printer,
     read_record,
     stable_text,
 )
 from colorlib.companion.plan import NOTEBOOKS, needed, steps
+from colorlib.companion.progress import progress_printer
 from colorlib.profiles import load_profile
 from colorlib.provenance import imported_modules
 
@@ -135,7 +135,7 @@ def test_parameters_must_be_literals(tmp_path):
 
 def test_progress_shows_epoch_loss_and_time_left(monkeypatch):
     clock = iter([0.0, 10.0, 10.001, 20.0])
-    monkeypatch.setattr("colorlib.companion.notebooks.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("colorlib.companion.progress.time.monotonic", lambda: next(clock))
     terminal = io.StringIO()
     listen = progress_printer(terminal, "02_train")
     for line in ("epoch   1 of 400  loss 0.5", "nothing", "epoch   2 of 400  loss 0.4", "epoch   3 of 400  loss 0.3"):

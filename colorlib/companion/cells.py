@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML, display
 
+from colorlib.companion.tables import table_html
 from colorlib.config import RunConfig, as_json
+from colorlib.measurements import Epoch, Notice, Update, epoch_of_row
 from colorlib.profiles import PROJECT
 from colorlib.runs import Run
-from colorlib.trainer import Epoch, Notice, Update
 
 MODES = ("resume", "restart", "show")
 
@@ -34,13 +35,7 @@ def run_directory(run: str, config: RunConfig, mode: str) -> Path:
 
 def recorded(path: Path) -> Iterator[Epoch]:
     """The epochs of a finished run, from its history."""
-    for row in Run(path).history():
-        yield Epoch(
-            epoch=int(row["epoch"]),
-            step=int(row["updates"]),
-            training_loss=row["training_loss"],
-            validation_loss=row["validation_loss"],
-        )
+    return map(epoch_of_row, Run(path).history())
 
 
 def narrate(measurements: Iterable[Notice | Update | Epoch], config: RunConfig) -> Iterator[str]:
@@ -58,17 +53,7 @@ def narrate(measurements: Iterable[Notice | Update | Epoch], config: RunConfig) 
 
 def show_table(table: pd.DataFrame, caption: str) -> None:
     """Display a small table with its caption, headers marked as such."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in table.columns)
-    rows = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-        for first, *cells in table.astype(str).itertuples(index=False)
-    )
-    display(
-        HTML(
-            f'<table class="figures"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table>"
-        )
-    )
+    display(HTML(table_html(table, caption)))
 
 
 def provenance_table(path: Path) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def estimate_minutes(profile: Profile, update: float) -> float:
     counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
     trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD
     validated = config.epochs * counts[0] * config.crop_size**2
-    tested = counts[1] * SOURCE_PIXELS.get(source, TYPICAL_PIXELS) * 2  # twice: as printed, and with the true L
+    tested = counts[1] * SOURCE_PIXELS.get(source, TYPICAL_PIXELS)
     overhead = 1.0  # starting five kernels, scoring, drawing
     return (trained + validated + tested) * per_pixel / 60 + overhead
 

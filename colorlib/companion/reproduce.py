@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
+from colorlib.companion.notebooks import Execution, execute, read_record
 from colorlib.companion.plan import NOTEBOOKS, Step, needed, steps
+from colorlib.companion.progress import progress_printer
 from colorlib.companion.report import write_report
 from colorlib.files import sha256, sha256_of_names, write_json
 from colorlib.photos import Fetched, find_source, open_photos

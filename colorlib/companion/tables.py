@@ -1,6 +1,6 @@
 """Table I: the paper's figures, ours, and what trivial answers get, with spread and intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -171,16 +171,18 @@ def markdown(table: pd.DataFrame, profile: Profile) -> str:
 
 def html(table: pd.DataFrame, profile: Profile) -> str:
     """The table as accessible HTML: a caption, column and row headers."""
-    shown = readable(table)
+    return table_html(readable(table), caption(table, profile), cell=_two_lines)
+
+
+def table_html(shown: pd.DataFrame, caption: str, *, cell: Callable[[str], str] = str) -> str:
+    """Any table as accessible HTML; its first column heads the rows, `cell` makes HTML of the others' texts."""
     head = "".join(f'<th scope="col">{name}</th>' for name in shown.columns)
     body = "".join(
-        f'<tr><th scope="row">{method}</th>' + "".join(f"<td>{_two_lines(cell)}</td>" for cell in cells) + "</tr>"
-        for method, *cells in shown.astype(str).itertuples(index=False)
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell(text)}</td>" for text in texts) + "</tr>"
+        for first, *texts in shown.astype(str).itertuples(index=False)
     )
-    return (
-        f'<table class="figures"><caption>{caption(table, profile)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
+    head, body = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
+    return f'<table class="figures"><caption>{caption}</caption>{head}{body}</table>'
 
 
 def _two_lines(cell: str) -> str:
