@@ -9,11 +9,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from colorlib import keys
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizer import Colorize
-from colorlib.metrics import NEAR_GRAY_CHROMA, SSIM_WINDOW, colorfulness, delta_e00, mean_chroma, mse, psnr_of, ssim
+from colorlib.metrics import (
+    NEAR_GRAY_CHROMA,
+    SSIM_WINDOW,
+    ab_auc,
+    colorfulness,
+    delta_e00,
+    mean_chroma,
+    mse,
+    psnr_of,
+    ssim,
+)
 from colorlib.photos import PhotoSet
 
 RESAMPLES = 10_000
@@ -36,8 +47,45 @@ class Score:
     """In dB; infinite where the prediction is exact."""
     ssim: float
     delta_e00: float
+    ab_auc: float
     colorfulness: float
     truth_colorfulness: float
+
+
+def compare(predicted: Tensor, truth: Tensor, *, image: str, method: str) -> Score:
+    """All metrics of one prediction.
+
+    Args:
+        predicted: `(3, H, W)` uint8.
+        truth: the same, the photograph.
+        image: the photograph's name.
+        method: what made the prediction.
+
+    Raises:
+        ValueError: the photograph is too small to score, or the prediction has another size; the message names it.
+    """
+    height, width = truth.shape[1:]
+    if predicted.shape != truth.shape:
+        raise ValueError(f"{method} gives {tuple(predicted.shape)} for {image}, which is {tuple(truth.shape)}")
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(
+            f"{image} is {width} x {height} pixels, too small for SSIM, which needs {SSIM_WINDOW} x {SSIM_WINDOW}; "
+            "remove it"
+        )
+    error = mse(predicted, truth)
+    return Score(
+        image=image,
+        method=method,
+        pixels=height * width,
+        truth_chroma=mean_chroma(truth),
+        mse=error,
+        psnr=psnr_of(error),
+        ssim=ssim(predicted, truth),
+        delta_e00=delta_e00(predicted, truth),
+        ab_auc=ab_auc(predicted, truth),
+        colorfulness=colorfulness(predicted),
+        truth_colorfulness=colorfulness(truth),
+    )
 
 
 def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Score]]:
@@ -55,33 +103,11 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
     """
     for photo in photos:
         truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
-        height, width = truth.shape[1:]
-        if min(height, width) < SSIM_WINDOW:
-            raise ValueError(
-                f"{photo.name} is {width} x {height} pixels, too small for SSIM, which needs {SSIM_WINDOW} x "
-                f"{SSIM_WINDOW}; remove it"
-            )
         light = lightness(truth).unsqueeze(0)
-        chroma, truth_colorfulness = mean_chroma(truth), colorfulness(truth)
-        rows = []
-        for method, colorize in methods.items():
-            predicted = to_bytes(colorize(light)[0])
-            error = mse(predicted, truth)
-            rows.append(
-                Score(
-                    image=photo.name,
-                    method=method,
-                    pixels=height * width,
-                    truth_chroma=chroma,
-                    mse=error,
-                    psnr=psnr_of(error),
-                    ssim=ssim(predicted, truth),
-                    delta_e00=delta_e00(predicted, truth),
-                    colorfulness=colorfulness(predicted),
-                    truth_colorfulness=truth_colorfulness,
-                )
-            )
-        yield rows
+        yield [
+            compare(to_bytes(colorize(light)[0]), truth, image=photo.name, method=method)
+            for method, colorize in methods.items()
+        ]
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -138,6 +164,7 @@ class Summary:
     """Mean of the per-image PSNRs, in dB: the literature's convention."""
     ssim: Estimate
     delta_e00: Estimate
+    ab_auc: Estimate
     colorfulness: Estimate
     truth_colorfulness: float
     psnr_gain: Estimate | None
@@ -226,6 +253,7 @@ def _summarize(
         mean_psnr=_mean([row.psnr for row in rows], ~near_gray if infinite else None),
         ssim=_mean([row.ssim for row in rows]),
         delta_e00=_mean([row.delta_e00 for row in rows]),
+        ab_auc=_mean([row.ab_auc for row in rows]),
         colorfulness=_mean([row.colorfulness for row in rows]),
         truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
         psnr_gain=gain,

@@ -14,6 +14,8 @@ NEAR_GRAY_CHROMA = 1.9
 """A ground truth of lower mean ab chroma counts as near gray: gray itself scores (almost) perfectly on it."""
 
 
+AB_THRESHOLDS = 151
+"""How many thresholds of ab error `ab_auc` averages over: 0, 1, ... 150."""
 SSIM_WINDOW = 11
 """Side of SSIM's window in pixels; smaller pictures have no SSIM."""
 
@@ -109,6 +111,17 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     r_t = -torch.sin(2 * theta) * r_c
     squared = (dl / s_l) ** 2 + (dc / s_c) ** 2 + (dh_big / s_h) ** 2 + r_t * (dc / s_c) * (dh_big / s_h)
     return torch.sqrt(squared.clamp(min=0))
+
+
+def ab_auc(predicted: Tensor, truth: Tensor) -> float:
+    """Area under the curve of correct ab (Zhang et al. 2016, Sec. 3.1), in [0, 1].
+
+    The mean over the thresholds 0, 1, ... 150 of the share of pixels whose (a, b) is within the threshold of the truth.
+    """
+    _, a, b = _lab(predicted) - _lab(truth)
+    error = torch.hypot(a, b)
+    within = (AB_THRESHOLDS - error.ceil()).clamp(min=0)
+    return float(within.mean()) / AB_THRESHOLDS
 
 
 def colorfulness(rgb: Tensor) -> float:

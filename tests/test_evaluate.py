@@ -30,7 +30,7 @@ def photo_set(*pictures: Pixels) -> PhotoSet:
 
 
 def row(image: int, method: str, error: float, *, pixels: int = 100, chroma: float = 20.0, **others: float) -> Score:
-    plain = {"ssim": 0.9, "delta_e00": 8.0, "colorfulness": 30.0, "truth_colorfulness": 40.0} | others
+    plain = {"ssim": 0.9, "delta_e00": 8.0, "ab_auc": 0.9, "colorfulness": 30.0, "truth_colorfulness": 40.0} | others
     psnr = -10 * math.log10(error) if error else math.inf
     return Score(image=str(image), method=method, pixels=pixels, truth_chroma=chroma, mse=error, psnr=psnr, **plain)
 
@@ -73,6 +73,11 @@ def test_an_exact_prediction_has_an_infinite_psnr():
     assert (found.mse, found.psnr, found.delta_e00, found.colorfulness) == (0, math.inf, 0, 0)
     assert found.ssim == pytest.approx(1)
     assert found.truth_chroma < 0.1
+
+
+def test_a_prediction_of_another_size_is_named():
+    with pytest.raises(ValueError, match=r"half gives \(3, 12, 6\) for 0\.png, which is \(3, 12, 12\)"):
+        list(score({"half": lambda light: gray_rgb(light)[..., ::2]}, photo_set(plain_gray(12, 12))))
 
 
 def test_a_photograph_that_is_too_small_is_named():

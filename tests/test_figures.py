@@ -105,7 +105,7 @@ def test_baseline_losses_are_means_over_the_center_crops():
 def row(image: str, method: str, error: float) -> Score:
     return Score(
         image=image, method=method, pixels=100, truth_chroma=10.0, mse=error, psnr=-10 * np.log10(error), ssim=0.9,
-        delta_e00=9.0, colorfulness=20.0, truth_colorfulness=39.0,
+        delta_e00=9.0, ab_auc=0.9, colorfulness=20.0, truth_colorfulness=39.0,
     )  # fmt: skip
 
 
