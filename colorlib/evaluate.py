@@ -226,8 +226,13 @@ def _interval(values: NDArray[np.float64]) -> Estimate:
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
-def _mean(values: Sequence[float], keep: NDArray[np.bool_] | None = None) -> Estimate:
-    """The mean of the values to keep, in all images first, then in each resample; NaN where none is kept."""
+def mean_over_images(values: Sequence[float], keep: NDArray[np.bool_] | None = None) -> Estimate:
+    """The mean of one value per image, with its bootstrap interval; all figures of `summarize` share the resamples.
+
+    Args:
+        values: one per image, in the images' order.
+        keep: which of them count; the mean is NaN where none does.
+    """
     kept = np.ones(len(values), dtype=bool) if keep is None else keep
     sums, counts = _resampled_sums(np.stack((np.where(kept, np.array(values), 0.0), kept), axis=1)).T
     return _interval(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
@@ -247,14 +252,14 @@ def _summarize(
         images=len(rows),
         near_gray=int(near_gray.sum()),
         left_out=int(near_gray.sum()) if infinite else 0,
-        mse=_mean(errors),
+        mse=mean_over_images(errors),
         mse_of_pixels=float((np.array(errors) * pixels).sum() / pixels.sum()),
         psnr_of_mse=_interval(pooled),
-        mean_psnr=_mean([row.psnr for row in rows], ~near_gray if infinite else None),
-        ssim=_mean([row.ssim for row in rows]),
-        delta_e00=_mean([row.delta_e00 for row in rows]),
-        ab_auc=_mean([row.ab_auc for row in rows]),
-        colorfulness=_mean([row.colorfulness for row in rows]),
+        mean_psnr=mean_over_images([row.psnr for row in rows], ~near_gray if infinite else None),
+        ssim=mean_over_images([row.ssim for row in rows]),
+        delta_e00=mean_over_images([row.delta_e00 for row in rows]),
+        ab_auc=mean_over_images([row.ab_auc for row in rows]),
+        colorfulness=mean_over_images([row.colorfulness for row in rows]),
         truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
         psnr_gain=gain,
     )

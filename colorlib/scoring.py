@@ -12,8 +12,10 @@ from torch import Tensor
 
 from colorlib.baselines import BASELINES
 from colorlib.checkpoint import load_tensors
+from colorlib.color import lightness
 from colorlib.colorizer import Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
+from colorlib.data import center_crops
 from colorlib.evaluate import Score, Summary, score, summarize
 from colorlib.files import sha256, write_json, write_text
 from colorlib.images import MAX_PIXELS
@@ -49,6 +51,17 @@ def baseline_methods(photos: str) -> dict[str, Colorize]:
     """The trivial answers, fitted on the training split of `photos` alone."""
     training = open_photos(photos, "train").decode()
     return {name: fit(training) for name, fit in BASELINES.items()}
+
+
+def baseline_losses(photos: str, crop_size: int) -> dict[str, float]:
+    """What trivial answers get as a validation loss: MSE on the center crops that training validates on."""
+    validation = open_photos(photos, "val")
+    crops = center_crops(validation.decode(), [photo.name for photo in validation], crop_size)
+    light, truth = lightness(crops), crops.float() / 255.0
+    return {
+        name: float((colorize(light) - truth).square().mean(dtype=torch.float64))
+        for name, colorize in baseline_methods(photos).items()
+    }
 
 
 def score_run(

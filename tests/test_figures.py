@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from skimage import color
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorlib.color import gray_rgb
@@ -19,8 +20,10 @@ from colorlib.data import Augmentation
 from colorlib.evaluate import Score
 from colorlib.files import write_text
 from colorlib.images import Photo
+from colorlib.photos import open_photos
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
+from colorlib.scoring import baseline_losses
 from colorlib.trainer import Epoch, Notice, Update
 
 BASELINES = {"gray": 0.0098, "mean chroma": 0.008, "look-up table": 0.0079}
@@ -62,8 +65,8 @@ def test_the_loss_curve_holds_both_curves(tmp_path):
     figures.loss_curve([run], BASELINES, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as drawn:
         pixels = np.asarray(drawn.convert("RGB")).reshape(-1, 3)
-    for color in (figures.TRAINING, figures.VALIDATION):
-        rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    for line in (figures.TRAINING, figures.VALIDATION):
+        rgb = [int(line[i : i + 2], 16) for i in (1, 3, 5)]
         assert (np.abs(pixels.astype(int) - rgb).max(axis=1) < 8).sum() > 300
 
 
@@ -94,12 +97,13 @@ def test_the_crops_shown_are_those_of_training(tmp_path):
 
 
 def test_baseline_losses_are_means_over_the_center_crops():
-    pixels = picture(40, 50)
-    losses = figures.baseline_losses({"gray": gray_rgb, "half": lambda light: torch.full((1, 3, 20, 20), 0.5)},
-                                     [pixels], ["made"], 20)  # fmt: skip
-    crop = pixels[10:30, 15:35] / 255.0
-    assert losses["half"] == pytest.approx(((crop - 0.5) ** 2).mean(), rel=1e-6)
-    assert set(losses) == {"gray", "half"}
+    losses = baseline_losses("bundled", 20)
+    (validation,) = open_photos("bundled", "val").decode()
+    top, left = (validation.shape[0] - 20) // 2, (validation.shape[1] - 20) // 2
+    crop = validation[top : top + 20, left : left + 20] / 255.0
+    lab = color.rgb2lab(crop) * (1, 0, 0)
+    assert losses["gray"] == pytest.approx(((crop - color.lab2rgb(lab)) ** 2).mean(), rel=1e-3)
+    assert list(losses) == list(BASELINES)
 
 
 def row(image: str, method: str, error: float) -> Score:

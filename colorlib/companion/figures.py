@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorizer import Colorize
-from colorlib.data import Augmentation, TrainingPhotos, center_crops
+from colorlib.companion.plan import TRIPTYCHS
+from colorlib.data import Augmentation, TrainingPhotos
 from colorlib.files import write_bytes
-from colorlib.images import Photo, Pixels
+from colorlib.images import Photo
 from colorlib.metrics import mse, psnr_of
+from colorlib.photos import open_photos
 from colorlib.runs import Run
 
 PAPER_LOSS, PAPER_EPOCH = 0.0044, 40
@@ -63,17 +65,6 @@ def save(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.05)
     write_bytes(path, buffer.getvalue())
-
-
-def baseline_losses(
-    methods: Mapping[str, Colorize], pixels: Sequence[Pixels], names: Sequence[str], size: int
-) -> dict[str, float]:
-    """What trivial answers get as a validation loss: MSE on the center crops that training validates on."""
-    crops = center_crops(pixels, names, size)
-    light, truth = lightness(crops), crops.float() / 255.0
-    return {
-        name: float((colorize(light) - truth).square().mean(dtype=torch.float64)) for name, colorize in methods.items()
-    }
 
 
 def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path) -> Illustration:
@@ -215,6 +206,19 @@ def triptych(photo: Photo, colorize: Colorize, path: Path, *, number: str, subje
             f"prediction, at {scores['predicted']:.2f} dB PSNR where gray alone has {scores['gray']:.2f} dB."
         ),
     )
+
+
+def paper_triptych(name: str, colorize: Colorize, folder: Path) -> Illustration:
+    """One of the paper's Figures 2-3, a row of `plan.TRIPTYCHS`, as `folder`/`name`.png."""
+    photo, number, subject = TRIPTYCHS[name]
+    (shown,) = [held for held in open_photos("bundled", "test") if held.name == photo]
+    return triptych(shown, colorize, folder / f"{name}.png", number=number, subject=subject)
+
+
+def data_crops(folder: Path, crop_size: int) -> Illustration:
+    """What training sees of a photograph that ships with scikit-image, whatever is trained on."""
+    augmentation = Augmentation(crop_size=crop_size, flip_probability=0.5, turn_probability=0.75)
+    return augmentations(open_photos("bundled", "train")[0], augmentation, folder / "data_crops.png", seed=0)
 
 
 def augmentations(photo: Photo, augmentation: Augmentation, path: Path, *, seed: int) -> Illustration:

@@ -12,7 +12,16 @@ from colorlib.provenance import imports_of
 
 NOTEBOOKS = PROJECT / "notebooks"
 LEFT_BY_A_RUN = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
-TRIPTYCHS = ("figure2_portrait", "figure3_coffee", "figure3_rocket")
+TRIPTYCHS = {
+    "figure2_portrait": (
+        "matplotlib/grace_hopper.jpg",
+        "Figure 2",
+        "a portrait in uniform, Grace Hopper (public domain)",
+    ),
+    "figure3_coffee": ("skimage/coffee.png", "Figure 3a", "a cup of coffee on a wooden table (CC0)"),
+    "figure3_rocket": ("skimage/rocket.jpg", "Figure 3b", "a rocket on its launch pad at dawn (public domain)"),
+}
+"""The paper's Figures 2-3: file name -> the bundled photograph, what the caption calls it, what it shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +35,10 @@ class Step:
     promised: tuple[Path, ...]
     reads: tuple[Path, ...]
     """Files of earlier steps that it reads."""
-    photos: str | None = None
+    photos: tuple[str, ...] = ()
     """The photographs it reads, by name."""
+    optional: bool = False
+    """Left out, with a sentence, where its photographs cannot be had; the rest of the reproduction goes on."""
     run: Path | None = None
     """The run directory that it trains into."""
 
@@ -67,7 +78,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             # A run that is only shown was left by another machine.
             promised=tuple(run / name for name in LEFT_BY_A_RUN) if train else (),
             reads=() if train else tuple(run / name for name in LEFT_BY_A_RUN),
-            photos=photos if train else None,
+            photos=(photos,) if train else (),
             run=run if train else None,
         )
         for seed, run in zip(profile.seeds, runs, strict=True)
@@ -79,7 +90,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters={"profile": profile.name, "photos": photos, "crop_size": crop_size},
             promised=(*data, figures / "data_crops.png"),
             reads=(),
-            photos=photos,
+            photos=(photos,),
         ),
         *training,
         Step(
@@ -102,9 +113,26 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             parameters={**named, "rescore": True},
             promised=tuple(results / name for name in ("table1.csv", "table1.md", "per_image.csv")),
             reads=(*scores, *data),
-            photos=photos,
+            photos=(photos,),
         ),
+        *([] if photos == "bundled" else [_peers(profile)]),
     ]
+
+
+def _peers(profile: Profile) -> Step:
+    """Others' results on their photographs: not for profiles that are to need no download."""
+    results = profile.results
+    return Step(
+        name="06_peers",
+        notebook="06_peers.ipynb",
+        parameters={"profile": profile.name, "seeds": list(profile.seeds), "rescore": True},
+        promised=tuple(
+            results / name for name in ("peers/per_image.csv", "peers/scored.json", "peers.csv", "peers.md")
+        ),
+        reads=tuple(profile.run(seed) / name for seed in profile.seeds for name in ("run.json", "weights.safetensors")),
+        photos=(profile.photos, "zhang2016"),
+        optional=True,
+    )
 
 
 def needed(all_steps: Sequence[Step], only: str | None) -> list[Step]:

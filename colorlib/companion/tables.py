@@ -1,7 +1,9 @@
 """Table I: the paper's figures, ours, and what trivial answers get, with spread and intervals."""
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Sc
         baselines = [row for method in methods for row in scored if row.method == method]
     else:
         names = _baseline_names()
-        baselines = [row for row in read_scores(path) if row.method in names]
+        baselines = [row for _, row in read_rows(path) if row.method in names]
     rows: list[tuple[int | None, Score]] = [(None, row) for row in baselines]
     for seed in profile.seeds:
         rows += [(seed, row) for row in read_scores(profile.run(seed) / "per_image.csv")]
@@ -52,19 +54,31 @@ def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Sc
     return rows
 
 
+def read_rows(path: Path) -> list[tuple[int | None, Score]]:
+    """The rows of a profile's per_image.csv with the seed of the run each belongs to, None for a baseline.
+
+    Raises:
+        ValueError: the file is missing or has other columns.
+    """
+    scores = read_scores(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        seeds = [row["seed"] for row in csv.DictReader(file)]
+    return [(int(seed) if seed else None, score) for seed, score in zip(seeds, scores, strict=True)]
+
+
 def _baseline_names() -> tuple[str, ...]:
     from colorlib.baselines import BASELINES
 
     return tuple(BASELINES)
 
 
-def summaries_by_seed(rows: Sequence[tuple[int | None, Score]]) -> dict[str, list[Summary]]:
-    """For each method its summaries, one per seed (one for a baseline), gains measured against gray."""
+def summaries_by_seed(rows: Sequence[tuple[int | None, Score]], *, reference: str = "gray") -> dict[str, list[Summary]]:
+    """For each method its summaries, one per seed (one for a baseline), gains measured against `reference`."""
     baselines = [row for seed, row in rows if seed is None]
     found: dict[str, list[Summary]] = {}
     for seed in dict.fromkeys(seed for seed, _ in rows if seed is not None):
         own = [row for held, row in rows if held == seed]
-        for summary in summarize(baselines + own):
+        for summary in summarize(baselines + own, reference=reference):
             if summary.method in by_method(own) or summary.method not in found:
                 found.setdefault(summary.method, []).append(summary)
     return found
@@ -100,12 +114,23 @@ def _record(method: str, summaries: Sequence[Summary], updates: int) -> dict[str
         "truth_colorfulness": first.truth_colorfulness,
         "MSE of pixels": float(np.mean([summary.mse_of_pixels for summary in summaries])),
     }
-    for name, column in COLUMNS.items():
+    return record | spread(summaries, COLUMNS)
+
+
+def spread(summaries: Sequence[Summary], columns: Mapping[str, str]) -> dict[str, float]:
+    """Of each figure its mean over seeds, the mean of its bounds, and its standard deviation where there are several.
+
+    Args:
+        summaries: of one method, one per seed.
+        columns: names in `Summary` -> names in the table.
+    """
+    record = {}
+    for name, column in columns.items():
         estimates = [getattr(summary, name) for summary in summaries]
         record[column] = float(np.mean([estimate.value for estimate in estimates]))
         record[f"{column} low"] = float(np.mean([estimate.low for estimate in estimates]))
         record[f"{column} high"] = float(np.mean([estimate.high for estimate in estimates]))
-        if trained and len(summaries) > 1:
+        if len(summaries) > 1:
             record[f"{column} sd"] = float(np.std([estimate.value for estimate in estimates], ddof=1))
     return record
 
@@ -113,11 +138,11 @@ def _record(method: str, summaries: Sequence[Summary], updates: int) -> dict[str
 DIGITS = {"MSE": 4, "PSNR of MSE": 2, "mean PSNR": 2, "SSIM": 3, "ΔE00": 2, "colorfulness": 1, "gain over gray": 2}
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def readable(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.DataFrame:
     """The table as people read it: value, spread over seeds where there are several, interval over images."""
     shown = pd.DataFrame({"method": table["method"]})
-    for column, digits in DIGITS.items():
-        shown[column] = [_cell(row, column, digits) for row in table.to_dict("records")]
+    for column, places in digits.items():
+        shown[column] = [_cell(row, column, places) for row in table.to_dict("records")]
     return shown
 
 
@@ -160,18 +185,22 @@ def caption(table: pd.DataFrame, profile: Profile) -> str:
 
 def markdown(table: pd.DataFrame, profile: Profile) -> str:
     """The table as Markdown, its caption below."""
-    shown = readable(table)
+    return table_markdown(readable(table), caption(table, profile))
+
+
+def table_markdown(shown: pd.DataFrame, caption: str) -> str:
+    """Any table as Markdown, its caption below."""
     lines = [
         "| " + " | ".join(shown.columns) + " |",
         "|" + "---|" * len(shown.columns),
         *("| " + " | ".join(row) + " |" for row in shown.astype(str).itertuples(index=False)),
     ]
-    return "\n".join(lines) + "\n\n" + caption(table, profile) + "\n"
+    return "\n".join(lines) + "\n\n" + caption + "\n"
 
 
 def html(table: pd.DataFrame, profile: Profile) -> str:
     """The table as accessible HTML: a caption, column and row headers."""
-    return table_html(readable(table), caption(table, profile), cell=_two_lines)
+    return table_html(readable(table), caption(table, profile), cell=two_lines)
 
 
 def table_html(shown: pd.DataFrame, caption: str, *, cell: Callable[[str], str] = str) -> str:
@@ -185,7 +214,8 @@ def table_html(shown: pd.DataFrame, caption: str, *, cell: Callable[[str], str] 
     return f'<table class="figures"><caption>{caption}</caption>{head}{body}</table>'
 
 
-def _two_lines(cell: str) -> str:
+def two_lines(cell: str) -> str:
+    """A cell as HTML: its interval below its value."""
     value, bracket, interval = cell.partition(" [")
     return f"{value}<br><small>[{interval}</small>" if bracket else value
 

@@ -1,0 +1,63 @@
+"""What networks cost and see, against published figures and stacks whose field is known."""
+
+import pytest
+import torch
+from torch import nn
+
+from colorlib.costs import Pix2pixUNet, multiply_adds, receptive_field
+from colorlib.model import NETWORKS, parameter_count
+from colorlib.targets import TARGETS
+
+PAPERS = ((1, 64), (64, 128), (128, 256), (256, 128), (128, 64), (64, 3))
+
+
+def test_the_papers_multiply_adds_are_those_of_its_layers():
+    network = NETWORKS["encoder-decoder"](TARGETS["rgb"].head)
+    expected = sum(9 * before * after for before, after in PAPERS)
+    assert multiply_adds(network, 24, 40) == 24 * 40 * expected
+
+
+def test_the_unet_is_that_of_pix2pix():
+    # The authors' own code prints 54.414 M for 3 channels in and out.
+    with torch.device("meta"):
+        assert parameter_count(Pix2pixUNet(3, 3)) == 54_413_955
+        network = Pix2pixUNet()
+        # 16 weights per pair of channels at each position of a level's smaller map, down and up.
+        widths = (64, 128, 256, 512, 512, 512, 512, 512)
+        down = sum(16 * a * b * (128 >> i) ** 2 for i, (a, b) in enumerate(zip((1, *widths), widths, strict=False)))
+        joined = [2 * width for width in widths[:-1]] + [widths[-1]]
+        up = sum(16 * a * b * (128 >> i) ** 2 for i, (a, b) in enumerate(zip(joined, (3, *widths), strict=False)))
+        assert multiply_adds(network, 256, 256) == down + up
+
+
+def test_the_unet_runs():
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        assert Pix2pixUNet().eval()(torch.rand(1, 1, 256, 256)).shape == (1, 3, 256, 256)
+
+
+@pytest.mark.parametrize(
+    ("layers", "width"),
+    [
+        ([nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1)], 1),
+        ([nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 5, padding=2)], 7),
+        ([nn.Conv2d(1, 3, 3, padding=4, dilation=4)], 9),
+    ],
+)
+def test_the_receptive_field_of_known_stacks(layers: list[nn.Module], width: int):
+    torch.manual_seed(0)
+    assert receptive_field(nn.Sequential(*layers).double(), reach=8) == width
+
+
+def test_every_network_sees_what_its_halo_says():
+    for network in NETWORKS.values():
+        torch.manual_seed(1)
+        built = network(TARGETS["rgb"].head)
+        assert receptive_field(built.double(), reach=16) == 2 * built.halo + 1
+
+
+def test_a_field_wider_than_was_looked_at_is_not_guessed():
+    with pytest.raises(ValueError, match=r"reaches the edge of 9 x 9 pixels; look farther"):
+        receptive_field(nn.Conv2d(1, 1, 9, padding=4).double(), reach=4)
+    with pytest.raises(ValueError, match="no output depends"):
+        receptive_field(lambda light: light * 0, reach=4)
