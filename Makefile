@@ -4,6 +4,7 @@ PROFILE ?= auto
 SEEDS   ?=
 FORCE   ?=
 TRAIN   ?=
+RETRAIN ?=
 TORCH   ?=
 VENV    := .venv
 BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -13,11 +14,11 @@ OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--
 TORCH   := $(or $(TORCH),$(shell cat $(VENV)/torch 2>/dev/null),default)
 export COLORLIB_DATA
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 report readme lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report claims verify paper readme lab check test clean clean-runs clean-all
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  TORCH=cpu (setup: the small build, Linux)"
+	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  RETRAIN=1 (verify)  TORCH=cpu (setup: the small build, Linux)"
 
 setup: ## .venv from requirements.txt, with colorlib in it
 	@(echo $(TORCH); cat requirements.txt pyproject.toml) | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
@@ -60,6 +61,18 @@ table1: setup ## Table I: MSE and PSNR beside trivial answers
 
 report: setup ## the HTML report, with what it needs
 	@$(RUN) reproduce $(OPTIONS) --only report
+
+peers: setup ## what others' colorizers get on the same photographs
+	@$(RUN) reproduce $(OPTIONS) --only 06_peers
+
+claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
+	@$(RUN) claims --profile $(or $(filter-out auto,$(PROFILE)),paper) $(if $(SEEDS),--seeds $(SEEDS))
+
+verify: setup ## hold the committed results against the code (RETRAIN=1: train anew)
+	@$(RUN) verify $(if $(filter-out auto,$(PROFILE)),--profile $(PROFILE)) $(if $(RETRAIN),--retrain)
+
+paper: setup ## the article as PDF, from results/
+	@$(RUN) paper --profile $(or $(filter-out auto,$(PROFILE)),paper)
 
 readme: setup ## the measured parts of README.md, from results/
 	@$(RUN) readme

@@ -53,6 +53,17 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine has, and what each profile costs here")
     doctor.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
+    claims = commands.add_parser("claims", help="every claim of the paper, what was measured, and the verdict")
+    claims.add_argument("--profile", default="paper", help="the runs that decide (default paper)")
+    claims.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
+
+    verify = commands.add_parser("verify", help="hold the committed results against the code that is checked out")
+    verify.add_argument("--profile", help="one profile (default: all that are committed)")
+    verify.add_argument("--retrain", action="store_true", help="also train every run anew and compare what it leaves")
+
+    paper = commands.add_parser("paper", help="the article as PDF, from results/")
+    paper.add_argument("--profile", default="paper", help="whose results it reports (default paper)")
+
     commands.add_parser("readme", help="the measured parts of README.md, from results/")
 
     reproduce = commands.add_parser("reproduce", help="execute the notebooks: figures, table and report")
@@ -80,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "doctor": _doctor,
         "reproduce": _reproduce,
         "readme": _readme,
+        "claims": _claims,
+        "verify": _verify,
+        "paper": _paper,
     }[options.command]
     try:
         return command(options)
@@ -220,7 +234,46 @@ def _readme(options: argparse.Namespace) -> int:
     return 0
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def _claims(options: argparse.Namespace) -> int:
+    from colorlib.companion.claims import terminal, write_claims
+    from colorlib.profiles import load_profile
+
+    print(terminal(write_claims(load_profile(options.profile, seeds=_seeds(options.seeds)))))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from colorlib.companion import verify
+    from colorlib.companion.checks import Outcome
+    from colorlib.profiles import PROJECT, load_profile
+
+    names = [options.profile] if options.profile else verify.committed_profiles()
+    if not names:
+        raise ValueError("no results are committed yet; `make reproduce PROFILE=cpu` leaves some")
+    checks, environments = [], []
+    for profile in map(load_profile, names):
+        environments.append(f"{profile.name}: {verify.environment(profile)}")
+        print(environments[-1], flush=True)
+        for check in verify.verify(profile, retrain=options.retrain):
+            print(verify.terminal(check), flush=True)
+            checks.append(check)
+    page = PROJECT / "results" / verify.PAGE
+    verify.write_page(checks, environments, page)
+    print(f"{verify.verdict(checks)}; see {page.relative_to(PROJECT).as_posix()}")
+    return 1 if any(check.outcome == Outcome.DIFFERS for check in checks) else 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    from colorlib.companion.article import write_article
+    from colorlib.profiles import load_profile
+
+    print(write_article(load_profile(options.profile)))
+    return 0
+
+
+def _seeds(text: str | None) -> tuple[int, ...] | None:
+    if not text:
+        return None
     try:
         return tuple(int(seed) for seed in text.split(","))
     except ValueError:
@@ -230,9 +283,12 @@ def _seeds(text: str) -> tuple[int, ...]:
 def _reproduce(options: argparse.Namespace) -> int:
     from colorlib.companion.reproduce import reproduce
 
-    seeds = _seeds(options.seeds) if options.seeds else None
     return reproduce(
-        options.profile, seeds=seeds, only=options.only, force=options.force, train=not options.no_training
+        options.profile,
+        seeds=_seeds(options.seeds),
+        only=options.only,
+        force=options.force,
+        train=not options.no_training,
     )
 
 

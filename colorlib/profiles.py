@@ -21,6 +21,8 @@ class Profile:
     settings: dict[str, Any]
     """Settings of `RunConfig`, the seed aside."""
     seeds: tuple[int, ...]
+    root: Path | None = None
+    """What results/ and figures/ lie in; the checkout without it."""
 
     @property
     def photos(self) -> str:
@@ -30,12 +32,12 @@ class Profile:
     @property
     def results(self) -> Path:
         """The folder of the profile's results."""
-        return PROJECT / "results" / self.name
+        return (self.root or PROJECT) / "results" / self.name
 
     @property
     def figures(self) -> Path:
         """The folder of the profile's figures."""
-        return PROJECT / "figures" / self.name
+        return (self.root or PROJECT) / "figures" / self.name
 
     def config(self, seed: int) -> RunConfig:
         """The configuration of one run."""

@@ -1,6 +1,7 @@
 """Scoring a finished run: what it leaves in its directory, and what a later reader may rely on."""
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from colorlib.color import lightness
 from colorlib.colorizer import Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
 from colorlib.data import center_crops
-from colorlib.evaluate import Score, Summary, score, summarize
+from colorlib.evaluate import Score, Summary, read_scores, score, summarize
 from colorlib.files import sha256, write_json, write_text
 from colorlib.images import MAX_PIXELS
 from colorlib.photos import PhotoSet, open_photos
@@ -118,20 +119,30 @@ def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics:
     """Write the per-image rows, and the pooled figures with what they are figures of."""
     methods = list(dict.fromkeys(row.method for row in rows))
     ordered = sorted(rows, key=lambda row: methods.index(row.method))
-    summaries = summarize(ordered, reference=None)
-    record: dict[str, Any] = {
-        "photos": {
-            "source": photos.source,
-            "split": photos.split,
-            "count": len(photos),
-            "sha256": photos.digest,
-        },
+    scored = {"source": photos.source, "split": photos.split, "count": len(photos), "sha256": photos.digest}
+    write_text(per_image, csv_text([asdict(row) for row in ordered]))
+    write_json(metrics, _pooled(ordered, scored, weights))
+
+
+def _pooled(rows: list[Score], photos: dict[str, Any], weights: Path) -> dict[str, Any]:
+    return {
+        "photos": photos,
         "updates": load_tensors(weights).step,
         "weights_sha256": sha256(weights),
-        "methods": {summary.method: metrics_of(summary) for summary in summaries},
+        "methods": {summary.method: metrics_of(summary) for summary in summarize(rows, reference=None)},
     }
-    write_text(per_image, csv_text([asdict(row) for row in ordered]))
-    write_json(metrics, record)
+
+
+def pool_again(path: Path) -> Path:
+    """Write a run's metrics.json anew from its per_image.csv; what the photographs were is kept as it stands there.
+
+    Raises:
+        ValueError: the run was not scored, or its weights are damaged.
+    """
+    metrics = path / "metrics.json"
+    photos = json.loads(metrics.read_text(encoding="utf-8"))["photos"]
+    write_json(metrics, _pooled(read_scores(path / "per_image.csv"), photos, Run(path).weights))
+    return metrics
 
 
 def metrics_of(summary: Summary) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from colorlib import profiles
-from colorlib.companion import claims, evidence, interruption
+from colorlib.companion import claims, evidence, interruption, printed
 from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, ledger, markdown, read_claims, terminal
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
@@ -98,6 +98,13 @@ def test_the_ledger_covers_the_paper_and_uses_every_finding():
     assert {claim.finding for claim in found if claim.finding} == set(FINDINGS)
     groups = [claim.group for claim in found]
     assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+
+
+def test_the_papers_figures_are_the_same_everywhere():
+    value = {claim.id: claim.value for claim in read_claims()}
+    assert value["training-loss"] == printed.LOSS
+    assert value["test-mse"] == printed.MSE
+    assert value["test-psnr"] == value["test-mean-psnr"] == value["mse-and-psnr-agree"] == printed.PSNR
 
 
 def test_what_lacks_its_results_is_not_measured():

@@ -1,7 +1,7 @@
 """What the verdicts are read from: the runs of a profile, its scores, and the paper's own figures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean, stdev
 
@@ -131,7 +131,7 @@ class Evidence:
 
     def other(self, name: str) -> "Evidence":
         """The evidence of another profile."""
-        return Evidence(load_profile(name))
+        return Evidence(replace(load_profile(name), root=self.profile.root))
 
     def network(self) -> Network:
         """The profile's network, untrained: what arithmetic alone can say of it."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorizer import Colorize
+from colorlib.companion import printed
 from colorlib.companion.plan import TRIPTYCHS
 from colorlib.data import Augmentation, TrainingPhotos
 from colorlib.files import write_bytes
@@ -22,9 +23,6 @@ from colorlib.images import Photo
 from colorlib.metrics import mse, psnr_of
 from colorlib.photos import open_photos
 from colorlib.runs import Run
-
-PAPER_LOSS, PAPER_EPOCH = 0.0044, 40
-"""The paper's average training loss and the epoch it gives it for (Sec. IV.A)."""
 
 STYLE: Any = {
     "font.family": "serif",
@@ -86,8 +84,8 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
         _curve(axes, epochs, training, TRAINING, "training")
         _curve(axes, epochs, validation, VALIDATION, "validation")
         axes.plot(
-            [PAPER_EPOCH],
-            [PAPER_LOSS],
+            [printed.EPOCH],
+            [printed.LOSS],
             marker="*",
             markersize=10,
             color=PAPER,
@@ -95,16 +93,16 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
             zorder=5,
             clip_on=False,
         )
-        last = max(float(epochs[-1]), PAPER_EPOCH)
-        values = np.array([PAPER_LOSS, *training.ravel(), *validation.ravel(), *baselines.values()])
+        last = max(float(epochs[-1]), printed.EPOCH)
+        values = np.array([printed.LOSS, *training.ravel(), *validation.ravel(), *baselines.values()])
         axes.set(xlim=(0, last), yscale="log", xlabel="epoch", ylabel="mean squared error")
         axes.set_ylim(float(values.min()) / 1.12, float(values.max()) * 1.12)
         axes.annotate(
-            f"paper: {PAPER_LOSS} at epoch {PAPER_EPOCH}", (PAPER_EPOCH, PAPER_LOSS),
+            f"paper: {printed.LOSS} at epoch {printed.EPOCH}", (printed.EPOCH, printed.LOSS),
             xytext=(-8, -1), textcoords="offset points", va="center", ha="right", color=PAPER,
         )  # fmt: skip
         axes.set_xticks(list(np.arange(0, last + 1, 10 if last <= 60 else 20)))
-        axes.axvline(PAPER_EPOCH, color=PAPER, linewidth=0.5, linestyle=(0, (2, 3)), zorder=0)
+        axes.axvline(printed.EPOCH, color=PAPER, linewidth=0.5, linestyle=(0, (2, 3)), zorder=0)
         low, high = axes.get_ylim()
         ticks = [0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.08]
         axes.set_yticks([tick for tick in ticks if low <= tick <= high])
@@ -128,11 +126,12 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
             f"<b>Figure 1.</b> Loss over {len(epochs)} epochs ({updates:,} updates; {seeds}). Training: mean over the "
             "epoch's augmented crops; validation: center crops of the validation photographs after each epoch. Dashed: "
             "what trivial answers get on the same validation crops. Star: the value the paper gives for epoch "
-            f"{PAPER_EPOCH}. Logarithmic scale."
+            f"{printed.EPOCH}. Logarithmic scale."
         ),
         alt=(
             f"Line chart of mean squared error against epoch. After {len(epochs)} epochs the loss is {final}. Trivial "
-            f"answers on the validation crops: {reference}. The paper's point is {PAPER_LOSS} at epoch {PAPER_EPOCH}."
+            f"answers on the validation crops: {reference}. The paper's point is {printed.LOSS} at epoch "
+            f"{printed.EPOCH}."
         ),
     )
 

@@ -1,0 +1,188 @@
+"""Holds the committed evidence against the code that is checked out.
+
+Four kinds of check: the files are those listed; what follows from other committed files is made anew and compared; the
+committed weights are scored again and the first epoch is trained again; and, where asked for, every run is trained
+anew. What cannot be checked, because photographs are absent, reads `not checked`, never `passed`.
+"""
+
+import base64
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from colorlib.colorizer import load_run
+from colorlib.companion import figures
+from colorlib.companion.checks import Check, Outcome, compare_files
+from colorlib.companion.claims import write_claims
+from colorlib.companion.manifest import NAME, committed_files, read_manifest, root_of
+from colorlib.companion.plan import TRIPTYCHS
+from colorlib.companion.readme import README, current
+from colorlib.companion.replays import environment_differences, first_epoch_replayed, retrained, scored_again
+from colorlib.companion.report import write_report
+from colorlib.companion.tables import table1
+from colorlib.files import sha256, write_text
+from colorlib.profiles import PROJECT, Profile, load_profile
+from colorlib.runs import Run
+from colorlib.scoring import pool_again
+
+PAGE = "verify.html"
+TEMPLATES = Path(__file__).parent / "template"
+
+
+def committed_profiles() -> list[str]:
+    """The profiles whose results are committed: those with a list of their files, but those on bundled photographs."""
+    names = sorted(path.parent.name for path in (PROJECT / "results").glob(f"*/{NAME}"))
+    return [name for name in names if load_profile(name).photos != "bundled"]
+
+
+def verify(profile: Profile, *, retrain: bool = False) -> Iterator[Check]:
+    """Check the committed evidence of a profile.
+
+    Args:
+        profile: whose results and figures.
+        retrain: also train every run anew, which takes as long as it took.
+
+    Yields:
+        Each check when it is done, the quick ones first.
+    """
+    yield from as_listed(profile)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        yield from rebuilt(profile, scratch)
+        yield from scored_again(profile)
+        yield from first_epoch_replayed(profile, scratch)
+        if retrain:
+            yield from retrained(profile, scratch / "retrained")
+
+
+def as_listed(profile: Profile) -> Iterator[Check]:
+    """The committed files are those that SHA256SUMS lists, unchanged."""
+    try:
+        listed = read_manifest(profile)
+    except ValueError as error:
+        yield Check(
+            subject=f"results/{profile.name}/{NAME}", how="as listed", outcome=Outcome.DIFFERS, detail=str(error)
+        )
+        return
+    root = root_of(profile)
+    here = {path.relative_to(root).as_posix(): path for path in committed_files(profile)}
+    wrong = {name: "it is missing" for name in listed if name not in here}
+    wrong |= {name: "it is not listed" for name in here if name not in listed}
+    wrong |= {
+        name: f"it was changed: SHA-256 {found[:12]}…, {listed[name][:12]}… is listed"
+        for name, path in here.items()
+        if name in listed and (found := sha256(path)) != listed[name]
+    }
+    for name, detail in sorted(wrong.items()):
+        yield Check(subject=name, how="as listed", outcome=Outcome.DIFFERS, detail=detail)
+    if not wrong:
+        yield Check(
+            subject=f"results/{profile.name}, figures/{profile.name}",
+            how="as listed",
+            outcome=Outcome.PASSED,
+            detail=f"{len(listed)} files, each with the SHA-256 that is listed",
+        )
+
+
+def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
+    """Figures, tables, claims and pages made anew of the committed scores, histories, weights and notebooks."""
+    anew = _evidence_alone(profile, scratch)
+    exact = not any(environment_differences(Run(profile.run(seed)).record()) for seed in profile.seeds)
+    made: list[Path] = []
+    try:
+        for seed in profile.seeds:
+            made.append(pool_again(anew.run(seed)))
+        table1(anew)
+        made += [anew.results / name for name in ("per_image.csv", "table1.csv", "table1.md")]
+        baselines = json.loads((anew.results / "baselines.json").read_text(encoding="utf-8"))["validation_mse"]
+        runs = [anew.run(seed) for seed in anew.seeds]
+        made.append(figures.loss_curve(runs, baselines, anew.figures / "figure1_loss_curve.png").path)
+        made.append(figures.data_crops(anew.figures, anew.config(anew.seeds[0]).crop_size).path)
+        colorize = load_run(anew.run(anew.seeds[0]))
+        made += [figures.paper_triptych(name, colorize, anew.figures).path for name in TRIPTYCHS]
+        if (anew.results / "peers" / "per_image.csv").is_file():
+            from colorlib.companion.peers import peers_table
+
+            peers_table(anew)
+            made += [anew.results / name for name in ("peers.csv", "peers.md")]
+        write_claims(anew)
+        made += [anew.results / name for name in ("claims.json", "claims.md")]
+        made += write_report(anew)
+    except (ValueError, OSError, KeyError) as error:
+        yield Check(
+            subject=f"results/{profile.name}", how="rebuilt", outcome=Outcome.DIFFERS, detail=f"not possible: {error}"
+        )
+    for path in made:
+        name = path.relative_to(scratch).as_posix()
+        yield compare_files(name, "rebuilt", root_of(profile) / name, path, exact=exact)
+    if profile.root is None:
+        text = README.read_text(encoding="utf-8")
+        write_text(scratch / README.name, current(text))
+        yield compare_files(README.name, "rebuilt", README, scratch / README.name, exact=True)
+
+
+def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
+    """A copy that holds what the rest follows from: runs, scores, baselines' losses, executed notebooks."""
+    anew = replace(profile, root=scratch)
+    names = ("per_image.csv", "data.json", "baselines.json", "peers", "notebooks", "seed-*")
+    for path in [path for name in names for path in profile.results.glob(name)]:
+        target = anew.results / path.name
+        if path.is_dir():
+            shutil.copytree(path, target, ignore=shutil.ignore_patterns("checkpoints", "*.html"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    # Convergence is read from two profiles.
+    other = replace(load_profile("cpu"), root=profile.root)
+    for seed in other.seeds if profile.name != other.name else ():
+        source, target = other.run(seed) / "history.csv", replace(other, root=scratch).run(seed) / "history.csv"
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    return anew
+
+
+def environment(profile: Profile) -> str:
+    """One sentence: how this environment differs from the one that the profile's runs recorded."""
+    found = {
+        difference for seed in profile.seeds for difference in environment_differences(Run(profile.run(seed)).record())
+    }
+    if not found:
+        return "This environment is the recorded one: equal bytes are demanded."
+    return f"This environment differs from the recorded one ({'; '.join(sorted(found))}): tolerances apply."
+
+
+def terminal(check: Check) -> str:
+    """A check as the command line prints it."""
+    return f"{check.outcome:<12} {check.how:<13} {check.subject}: {check.detail}"
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """How many checks came out how."""
+    counts = Counter(check.outcome for check in checks)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+
+
+def write_page(checks: Sequence[Check], environments: Sequence[str], path: Path) -> None:
+    """Write verify.html: every check in a table, and pictures that differ side by side."""
+    from jinja2 import Environment, FileSystemLoader
+
+    def embedded(picture: bytes) -> str:
+        return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+    template = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("verify.html.j2")
+    write_text(
+        path,
+        template.render(
+            checks=checks,
+            environments=environments,
+            verdict=verdict(checks),
+            css=(TEMPLATES / "report" / "style.css").read_text(encoding="utf-8"),
+            embedded=embedded,
+            failed=any(check.outcome == Outcome.DIFFERS for check in checks),
+        ),
+    )
