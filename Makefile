@@ -1,6 +1,7 @@
 # `make` alone prints the targets. Nothing here compares file times: a clone gives every file the same age.
 PYTHON  ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 PROFILE ?= auto
+PHOTOS  ?=
 SEEDS   ?=
 FORCE   ?=
 TRAIN   ?=
@@ -9,7 +10,7 @@ TORCH   ?=
 VENV    := .venv
 BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN     := $(BIN)/python -m colorlib
-OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force) $(if $(filter no,$(TRAIN)),--no-training)
+OPTIONS  = --profile $(PROFILE) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FORCE),--force) $(if $(filter no,$(TRAIN)),--no-training)
 # Remembered, so that a later `make` does not replace the small build by the large one.
 TORCH   := $(or $(TORCH),$(shell cat $(VENV)/torch 2>/dev/null),default)
 export COLORLIB_DATA
@@ -18,7 +19,7 @@ export COLORLIB_DATA
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "settings: PROFILE=auto|smoke|cpu|paper  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  RETRAIN=1 (verify)  TORCH=cpu (setup: the small build, Linux)"
+	@echo "settings: PROFILE=auto|smoke|cpu|paper  PHOTOS=name  SEEDS=0,1,2  FORCE=1  TRAIN=no (take runs from elsewhere)  RETRAIN=1 (verify)  TORCH=cpu (setup: the small build, Linux)"
 
 setup: ## .venv from requirements.txt, with colorlib in it
 	@(echo $(TORCH); cat requirements.txt pyproject.toml) | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install

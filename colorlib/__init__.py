@@ -17,6 +17,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 0  objectives   what training rewards: OBJECTIVES
 0  places       where files of photographs lie, and how they get here
 1  checkpoint   named tensors and a step in one file that verifies itself
+1  costs        what a network costs and sees: multiply-adds, receptive field
 1  data         decoded photographs become batches
 1  datasets     photographs that are data sets: CIFAR-10, torchvision's
 1  metrics      how close a colorization is to the truth, one value per image

@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     reproduce = commands.add_parser("reproduce", help="execute the notebooks: figures, table and report")
     reproduce.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
+    reproduce.add_argument("--photos", help="other photographs than the profile's, for example cifar10")
     reproduce.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
     reproduce.add_argument("--only", help="one notebook, for example 03_figure1, with what it needs")
     reproduce.add_argument("--no-training", action="store_true", help="take runs trained and evaluated elsewhere")
@@ -285,6 +286,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 
     return reproduce(
         options.profile,
+        photos=options.photos,
         seeds=_seeds(options.seeds),
         only=options.only,
         force=options.force,

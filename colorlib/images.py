@@ -86,6 +86,16 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     return decode(data, str(path), max_pixels=max_pixels)
 
 
+def shrink(pixels: Pixels, short_side: int) -> Pixels:
+    """A picture whose short side has `short_side` pixels (Lanczos, antialiased); a smaller one stays as it is."""
+    height, width = pixels.shape[:2]
+    if min(height, width) <= short_side:
+        return pixels
+    scale = short_side / min(height, width)
+    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
 def _srgb(picture: Image.Image, name: str) -> Image.Image:
     """An upright picture, made opaque and 8-bit sRGB."""
     profile = picture.info.get("icc_profile")

@@ -5,16 +5,16 @@ the ones that are wrong or missing. `folder:PATH` and `torchvision:NAME` open an
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from colorlib.datasets import Cifar10, Torchvision
 from colorlib.files import sha256_of_names
-from colorlib.images import MAX_PIXELS, Photo, Pixels
+from colorlib.images import MAX_PIXELS, Photo, Pixels, shrink
 from colorlib.keys import split_by_content
 from colorlib.sources import Bundled, Folder, Listed
 
@@ -110,8 +110,51 @@ SOURCES: dict[str, Source] = {
 """Every source by its name; `folder:PATH` and `torchvision:NAME` are opened by `find_source`."""
 
 
+@dataclass(frozen=True)
+class Shrunk:
+    """Another source's photographs, shrunk until their short side has `short_side` pixels."""
+
+    source: Source
+    short_side: int
+
+    @property
+    def terms(self) -> str:
+        """Those of the photographs."""
+        return self.source.terms
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those of the source."""
+        return self.source.splits
+
+    def photos(self, split: str) -> tuple[Photo, ...]:
+        """The source's photographs, each shrunk when it is decoded."""
+
+        def shrunk(load: Callable[[], Pixels]) -> Pixels:
+            return shrink(load(), self.short_side)
+
+        return tuple(
+            replace(photo, digest=f"{photo.digest}@{self.short_side}", load=partial(shrunk, photo.load))
+            for photo in self.source.photos(split)
+        )
+
+
+def named(photos: str) -> None:
+    """Refuse what is not the name of photographs that stand in `SOURCES`, shrunk or not: a folder has no such name.
+
+    Raises:
+        ValueError: the message lists the names there are.
+    """
+    if photos.partition("@")[0] not in SOURCES:
+        raise ValueError(
+            f"no photographs are called {photos!r}: there are {', '.join(SOURCES)}, each also as NAME@SIDE"
+        )
+
+
 def find_source(name: str, *, max_pixels: int = MAX_PIXELS) -> Source:
     """The source called `name`: a row of `SOURCES`, `folder:PATH` or `torchvision:NAME`.
+
+    `NAME@SIDE` is a row of `SOURCES` with its photographs shrunk to a short side of SIDE pixels.
 
     Raises:
         ValueError: no such source; the message lists those there are.
@@ -121,6 +164,11 @@ def find_source(name: str, *, max_pixels: int = MAX_PIXELS) -> Source:
         return Folder(path=Path(rest).expanduser(), max_pixels=max_pixels)
     if kind == "torchvision" and rest:
         return Torchvision(name=rest)
+    plain, at, side = name.partition("@")
+    if at and plain in SOURCES:
+        if not side.isdecimal() or int(side) < 1:
+            raise ValueError(f"{name}: write the short side in pixels after the @, for example {plain}@256")
+        return Shrunk(SOURCES[plain], int(side))
     if name not in SOURCES:
         raise ValueError(
             f"no photographs are called {name!r}: there are {', '.join(SOURCES)}, folder:PATH, torchvision:NAME"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlib.config import RunConfig, override
+from colorlib.photos import named
 from colorlib.provenance import PACKAGE
 
 PROJECT = PACKAGE.parent
@@ -47,15 +48,15 @@ class Profile:
         """The directory of one run."""
         return self.results / f"seed-{seed}"
 
-    def on_bundled(self) -> "Profile":
-        """The same budget on the bundled photographs, with folders of its own: it never overwrites the evidence."""
-        if self.settings.get("photos") == "bundled":
+    def on(self, photos: str) -> "Profile":
+        """The same budget on other photographs, with folders of its own: it never overwrites other evidence."""
+        if self.photos == photos:
             return self
-        return replace(self, name=f"{self.name}-bundled", settings=self.settings | {"photos": "bundled"})
+        return replace(self, name=f"{self.name}-{photos}", settings=self.settings | {"photos": photos})
 
 
 def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
-    """The profile `notebooks/profiles/<name>.yaml`; `<name>-bundled` is the same on the bundled photographs.
+    """The profile `notebooks/profiles/<name>.yaml`; `<name>-<photos>` is the same on other photographs, by their name.
 
     Raises:
         ValueError: there is no such profile, or it holds an unknown or ill-typed setting.
@@ -65,11 +66,16 @@ def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
     except ImportError as error:
         raise ValueError(f"profile {name!r} is a YAML file; to read it run `pip install pyyaml`") from error
 
-    base = name.removesuffix("-bundled")
-    path = PROFILES / f"{base}.yaml"
-    if not path.is_file():
+    # A name may hold dashes, and so may that of photographs: the longest one that is a file is the profile's.
+    parts = name.split("-")
+    cuts = [("-".join(parts[:end]), "-".join(parts[end:])) for end in range(len(parts), 0, -1)]
+    base, photos = next((cut for cut in cuts if (PROFILES / f"{cut[0]}.yaml").is_file()), ("", ""))
+    if not base:
         known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.yaml")))
         raise ValueError(f"there is no profile {name!r}; there are {known}")
+    if photos:
+        named(photos)
+    path = PROFILES / f"{base}.yaml"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
@@ -85,4 +91,4 @@ def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may stand once")
     profile = Profile(name=base, settings=settings, seeds=chosen)
-    return profile.on_bundled() if base != name else profile
+    return profile.on(photos) if photos else profile

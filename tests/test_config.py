@@ -161,15 +161,24 @@ def test_the_profiles_of_the_architecture_have_their_budgets():
 
 def test_a_fallback_never_lies_where_the_evidence_lies():
     cpu = load_profile("cpu")
-    fallback = cpu.on_bundled()
+    fallback = cpu.on("bundled")
     assert fallback == load_profile("cpu-bundled")
     assert fallback.results.name == "cpu-bundled"
     assert fallback.figures.name == "cpu-bundled"
     assert fallback.config(0) == dataclasses.replace(cpu.config(0), photos="bundled")
-    assert fallback.on_bundled() == fallback
+    assert fallback.on("bundled") == fallback
     smoke = load_profile("smoke")
-    assert smoke.on_bundled() is smoke, "it is made of them anyway"
+    assert smoke.on("bundled") is smoke, "it is made of them anyway"
     assert load_profile("smoke-bundled") == smoke
+
+
+def test_a_profile_on_other_photographs_is_found_by_its_name():
+    chosen = load_profile("cpu-imagenet-sample@256")
+    assert chosen == load_profile("cpu").on("imagenet-sample@256")
+    assert chosen.photos == "imagenet-sample@256"
+    assert chosen.results.name == "cpu-imagenet-sample@256"
+    with pytest.raises(ValueError, match="no photographs are called 'flickr': there are bsds500"):
+        load_profile("cpu-flickr")
 
 
 def test_seeds_can_be_given_with_the_call():

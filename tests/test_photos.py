@@ -482,3 +482,22 @@ def test_the_real_cifar10_is_as_listed(photographs: Path):
     assert len(train) + len(val) == 50_000
     assert len(val) == pytest.approx(5000, abs=300)
     assert val[17].load().shape == (32, 32, 3)
+
+
+def test_photographs_can_be_had_shrunk():
+    plain, small = open_photos("bundled", "test"), open_photos("bundled@100", "test")
+    assert [photo.name for photo in small] == [photo.name for photo in plain]
+    assert {photo.digest for photo in small}.isdisjoint(photo.digest for photo in plain)
+    assert small.digest != open_photos("bundled@101", "test").digest
+    for one, other in zip(plain.decode(), small.decode(), strict=True):
+        assert min(other.shape[:2]) == 100
+        assert other.shape[0] / other.shape[1] == pytest.approx(one.shape[0] / one.shape[1], rel=0.01)
+        assert other.mean() == pytest.approx(one.mean(), abs=0.5)
+    (unchanged, *_), (large, *_) = open_photos("bundled@9999", "test").decode(), plain.decode()
+    assert (unchanged == large).all()
+
+
+@pytest.mark.parametrize("name", ["bundled@", "bundled@0", "bundled@x", "bundled@-5"])
+def test_a_side_that_is_no_number_is_refused(name: str):
+    with pytest.raises(ValueError, match=f"{name}: write the short side in pixels after the @"):
+        open_photos(name, "test")

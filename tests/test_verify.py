@@ -36,6 +36,7 @@ def some_claims(profile: Profile) -> dict[str, object]:
     held = claims.ledger(profile, [claim for claim in claims.read_claims() if claim.id in JUDGED])
     write_json(profile.results / "claims.json", held)
     (profile.results / "claims.md").write_text(claims.markdown(held))
+    (profile.results / "verdicts.md").write_text(claims.summary(held))
     return held
 
 
@@ -81,8 +82,9 @@ def test_what_the_code_makes_passes(copy: Profile):
     found = list(verify.verify(copy))
     assert [verify.terminal(check) for check in found if check.outcome != Outcome.PASSED] == []
     subjects = " ".join(check.subject for check in found)
-    for name in ("table1.csv", "table1.md", "per_image.csv", "claims.json", "metrics.json", "figure1_loss_curve.png",
-                 "figure2_portrait.png", "data_crops.png", "weights.safetensors", "first epoch", "epoch-001"):  # fmt: skip
+    tables = ("table1.csv", "table1.md", "per_image.csv", "claims.json", "verdicts.md", "metrics.json")
+    pictures = ("figure1_loss_curve.png", "figure2_portrait.png", "data_crops.png")
+    for name in (*tables, *pictures, "weights.safetensors", "first epoch", "epoch-001"):
         assert name in subjects
 
 
@@ -225,7 +227,7 @@ def test_in_another_environment_tolerances_apply(copy: Profile, tmp_path: Path):
     found = list(replays.first_epoch_replayed(copy, tmp_path / "a"))
     assert [check.outcome for check in found] == [Outcome.PASSED, Outcome.PASSED]
     history.write_text(history.read_text().replace(repr(first * 1.001), repr(first * 1.1)))
-    assert [check.outcome for check in replays.first_epoch_replayed(copy, tmp_path / "b")][0] == Outcome.DIFFERS
+    assert next(iter(replays.first_epoch_replayed(copy, tmp_path / "b"))).outcome == Outcome.DIFFERS
 
 
 def test_numbers_are_compared_by_size_and_text_exactly(tmp_path: Path):

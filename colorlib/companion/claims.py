@@ -188,19 +188,41 @@ def ledger(profile: Profile, claims: Sequence[Claim] | None = None) -> dict[str,
 
 
 def write_claims(profile: Profile) -> dict[str, Any]:
-    """Judge all claims; leaves claims.json and, for README.md, claims.md in the profile's results."""
+    """Judge all claims; leaves claims.json, claims.md and, for README.md, verdicts.md in the profile's results."""
     judged = ledger(profile)
     write_json(profile.results / "claims.json", judged)
     write_text(profile.results / "claims.md", markdown(judged))
+    write_text(profile.results / "verdicts.md", summary(judged))
     return judged
+
+
+def summary(judged: Mapping[str, Any]) -> str:
+    """The verdicts as a short Markdown table: which claims came out how, with the paper's value and ours."""
+    lines = [_made_of(judged), "", "| verdict | | claims: the paper's value, and ours |", "|---|---|---|"]
+    for verdict, count in judged["counts"].items():
+        items = "; ".join(_item(entry) for entry in judged["claims"] if entry["verdict"] == verdict)
+        lines.append(f"| **{verdict}** | {count} | {items} |")
+    return "\n".join(lines) + "\n"
+
+
+def _item(entry: Mapping[str, Any]) -> str:
+    name = entry["id"].replace("-", " ")
+    return f"{name} ({entry['value_text']}: {entry['measured_text']})" if entry["measured"] is not None else name
+
+
+def _made_of(judged: Mapping[str, Any]) -> str:
+    seeds = ", ".join(map(str, judged["seeds"]))
+    return (
+        f"{len(judged['claims'])} claims, judged by profile `{judged['profile']}`: {judged['updates']:,} updates on "
+        f"{judged['photographs']}, seed{'s' if len(judged['seeds']) > 1 else ''} {seeds}."
+    )
 
 
 def markdown(judged: Mapping[str, Any]) -> str:
     """The ledger as a short Markdown table: how many of each verdict, then each claim in a line."""
     counted = ", ".join(f"{count} {verdict}" for verdict, count in judged["counts"].items() if count)
     lines = [
-        f"Of {len(judged['claims'])} claims: {counted} (profile `{judged['profile']}`, {judged['updates']:,} updates, "
-        f"seeds {', '.join(map(str, judged['seeds']))}).",
+        f"{_made_of(judged)} {counted}.",
         "",
         "| the paper says | section | paper | measured | verdict |",
         "|---|---|---|---|---|",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from statistics import fmean, stdev
 
 from colorlib.companion.tables import read_rows
@@ -11,6 +12,9 @@ from colorlib.model import NETWORKS, Network
 from colorlib.profiles import Profile, load_profile
 from colorlib.runs import Run
 from colorlib.targets import TARGETS
+
+PEERS = "peers/per_image.csv"
+"""Scores on the photographs that others published their results on."""
 
 
 class NotMeasuredError(ValueError):
@@ -81,7 +85,7 @@ class Evidence:
         Raises:
             NotMeasuredError: they are not there.
         """
-        return self._rows("peers/per_image.csv", "peers")
+        return self._rows(PEERS, "peers")
 
     def _rows(self, name: str, target: str) -> list[tuple[int | None, Score]]:
         path = self.profile.results / name
@@ -211,6 +215,20 @@ class Evidence:
 
 def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
     return f" ± {show(stdev(values)).lstrip('+')}" if len(values) > 1 else ""
+
+
+def evidence_files(profile: Profile) -> list[Path]:
+    """The files that a profile's verdicts are read from, whether or not they are there."""
+    shorter = load_profile("cpu")
+    return [
+        *(
+            profile.run(seed) / name
+            for seed in profile.seeds
+            for name in ("run.json", "history.csv", "weights.safetensors")
+        ),
+        *(profile.results / name for name in ("per_image.csv", PEERS)),
+        *(shorter.run(seed) / "history.csv" for seed in shorter.seeds),
+    ]
 
 
 def epochs_between(history: Sequence[dict[str, float]], first: int, last: int, column: str) -> list[float]:

@@ -110,7 +110,7 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
             peers_table(anew)
             made += [anew.results / name for name in ("peers.csv", "peers.md")]
         write_claims(anew)
-        made += [anew.results / name for name in ("claims.json", "claims.md")]
+        made += [anew.results / name for name in ("claims.json", "claims.md", "verdicts.md")]
         made += write_report(anew)
     except (ValueError, OSError, KeyError) as error:
         yield Check(
