@@ -1,9 +1,17 @@
-"""What several tests need: the photographs of $COLORLIB_DATA, and an empty cache."""
+"""What several tests need: the photographs of $COLORLIB_DATA, an empty cache, a browser."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +36,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("COLORLIB_DATA", raising=False)
     monkeypatch.delenv("COLORLIB_MIRROR", raising=False)
     return folder
+
+
+def chromium() -> str | None:
+    """The browser to test pages in: $COLORLIB_CHROMIUM, else the first on PATH."""
+    given = os.environ.get("COLORLIB_CHROMIUM")
+    return given or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium. Without one the test is skipped; it fails where $CI or $COLORLIB_REQUIRE_BROWSER is set.
+
+    Kept no longer than a module: while it is open, its event loop runs in this thread, and no other can start.
+    """
+    found = chromium()
+    if found is None:
+        why = f"no browser: install Chromium, or name one in COLORLIB_CHROMIUM (looked for {', '.join(CHROMIUMS)})"
+        if os.environ.get("CI") or os.environ.get("COLORLIB_REQUIRE_BROWSER"):
+            pytest.fail(why)
+        pytest.skip(why)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--disable-gpu"])
+        yield browser
+        browser.close()

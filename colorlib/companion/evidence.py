@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 
+from colorlib.companion.peers import read_peers
 from colorlib.companion.tables import read_rows
 from colorlib.evaluate import Estimate, Score, Summary, mean_over_images, summarize
 from colorlib.model import NETWORKS, Network
@@ -76,7 +77,10 @@ class Evidence:
         Raises:
             NotMeasuredError: they are not there.
         """
-        return self._rows("per_image.csv", "table1")
+        name = "per_image.csv"
+        if not (self.profile.results / name).is_file():
+            raise NotMeasuredError(f"There is no results/{self.profile.name}/{name}; {self.command('table1')} makes it")
+        return [row for row in read_rows(self.profile.results / name) if row[0] in (None, *self.profile.seeds)]
 
     @cached_property
     def peers(self) -> list[tuple[int | None, Score]]:
@@ -85,13 +89,9 @@ class Evidence:
         Raises:
             NotMeasuredError: they are not there.
         """
-        return self._rows(PEERS, "peers")
-
-    def _rows(self, name: str, target: str) -> list[tuple[int | None, Score]]:
-        path = self.profile.results / name
-        if not path.is_file():
-            raise NotMeasuredError(f"There is no results/{self.profile.name}/{name}; {self.command(target)} makes it")
-        return [row for row in read_rows(path) if row[0] in (None, *self.profile.seeds)]
+        if not (self.profile.results / PEERS).is_file():
+            raise NotMeasuredError(f"There is no results/{self.profile.name}/{PEERS}; {self.command('peers')} makes it")
+        return read_peers(self.profile)[0]
 
     def summaries(self, method: str, *, reference: str = "gray") -> list[Summary]:
         """A method's pooled figures, one per seed (one for a baseline), gains measured against `reference`."""

@@ -1,95 +1,192 @@
-"""The report: one self-contained HTML page made by nbconvert of the executed notebooks, their code folded away."""
+"""The report: one self-contained HTML page of verdicts, figures and tables, with the notebooks as pages beside it."""
 
-import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import nbformat
-from nbformat import NotebookNode
+import jinja2
+import pandas as pd
 
-from colorlib.companion.plan import steps
+from colorlib.companion import verdicts
+from colorlib.companion.cells import provenance_table
+from colorlib.companion.exhibits import Chapter, figure_html, framed_tables, markdown_html, read_chapter, stacked_tables
+from colorlib.companion.notebook_pages import TEMPLATES, executed, notebook_pages, shown_steps, style
+from colorlib.companion.plan import Step, steps
+from colorlib.companion.tables import table_html
+from colorlib.config import config_of_record
 from colorlib.files import write_text
-from colorlib.profiles import PROJECT, Profile
+from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.runs import Run
 
-TEMPLATES = Path(__file__).parent / "template"
-TITLE = "Image colorization with an encoder-decoder: the paper, reproduced"
+TITLE = "Deep learning for image colorization, tested claim by claim"
+DEVIATIONS = PROJECT / "paper" / "deviations.md"
+BACKGROUND = ("01_data.ipynb", "02_train.ipynb")
+"""Notebooks that say where the numbers come from; the others show results."""
 
 
-def write_report(profile: Profile) -> Path:
-    """Build results/<profile>/report.html of the profile's executed notebooks.
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """An executed notebook as a part of the report."""
 
-    Raises:
-        ValueError: a notebook was not executed yet, or a figure has no alternative text.
-    """
-    from nbconvert import HTMLExporter
-    from pygments.formatters import HtmlFormatter
+    step: Step
+    chapter: Chapter
+    figures: list[str]
+    """Its figures and tables, caption and provenance below each."""
 
-    nb = combined(profile)
-    exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
-    css = (TEMPLATES / "report" / "style.css").read_text(encoding="utf-8")
-    highlighting = HtmlFormatter(style="default").get_style_defs(".highlight")  # type: ignore[no-untyped-call]
-    resources = {"report": {"title": f"{TITLE} ({profile.name})", "css": f"{css}\n{highlighting}"}}
-    page, _ = exporter.from_notebook_node(nb, resources=resources)
-    path = profile.results / "report.html"
-    write_text(path, page)
-    return path
+    @property
+    def anchor(self) -> str:
+        """Its id in the page: the step's name without its number."""
+        return self.step.name.partition("_")[2]
 
 
-def combined(profile: Profile) -> NotebookNode:
-    """One notebook of all executed ones: an opening, a contents list, each notebook a section, then the deviations.
+def write_report(profile: Profile) -> list[Path]:
+    """Build results/<profile>/report.html and a page of each executed notebook; returns their paths, the report first.
 
     Raises:
-        ValueError: a notebook was not executed yet, or a figure has no alternative text.
+        ValueError: a notebook was not executed yet, a figure has no alternative text or no caption, or claims.json does
+            not hold what this profile's claims would be.
     """
-    sections: list[tuple[str, list[NotebookNode]]] = []
-    for step in steps(profile):
-        path = profile.results / "notebooks" / f"{step.name}.ipynb"
-        if not path.is_file():
-            raise ValueError(f"{path} does not exist; run `make reproduce PROFILE={profile.name}` first")
-        cells = nbformat.read(path, as_version=4).cells
-        for cell in cells:
-            if cell.cell_type == "markdown":
-                cell.source = _one_level_down(cell.source)
-            _check_alternative_texts(path, cell)
-            cell.id = f"{step.name.replace('_', '-')}-{cell.id}"
-        sections.append((_title(cells), cells))
-    deviations = nbformat.v4.new_markdown_cell(
-        _one_level_down((PROJECT / "paper" / "deviations.md").read_text(encoding="utf-8"))
+    pages = {profile.results / "report.html": report_page(profile)} | notebook_pages(profile)
+    for path, page in pages.items():
+        write_text(path, page)
+    return list(pages)
+
+
+def sources(profile: Profile) -> list[Path]:
+    """The files that the pages are made of, those that exist: evidence, deviations and templates."""
+    given = [
+        *(executed(profile, step) for step in steps(profile)),
+        *(profile.run(seed) / "run.json" for seed in profile.seeds),
+        *(profile.results / name for name in ("claims.json", "table1.csv")),
+        *sorted(PROFILES.glob("*.yaml")),
+        DEVIATIONS,
+        *sorted((TEMPLATES / "report").iterdir()),
+    ]
+    return [path for path in given if path.is_file()]
+
+
+def report_page(profile: Profile) -> str:
+    """The report as HTML: the same bytes for the same evidence.
+
+    Raises:
+        ValueError: as `write_report`.
+    """
+    sections = [_section(profile, step) for step in shown_steps(profile)]
+    claims = verdicts.read_claims(profile.results / "claims.json", profile.name)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES / "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    sections.append((_title([deviations]), [deviations]))
-    listed = "\n".join(f"- [{title}](#{title.replace(' ', '-')})" for title, _ in sections)
-    opening = nbformat.v4.new_markdown_cell(f"# {TITLE}\n\n{_opening(profile)}\n\n{listed}")
-    opening.id, deviations.id = "opening", "deviations"
-    nb: NotebookNode = nbformat.v4.new_notebook(cells=[opening, *(cell for _, cells in sections for cell in cells)])
-    return nb
-
-
-def _opening(profile: Profile) -> str:
-    records = [Run(profile.run(seed)).record() for seed in profile.seeds]
-    hardware = records[0]["hardware"]
-    config = profile.config(profile.seeds[0])
-    sources = ", ".join(sorted({record["source"][:16] for record in records}))
-    return (
-        "A reproduction of M. Z. Aalam, A. Faiz, I. Tandi, A. Bhagat, P. Vishwakarma, *Deep Learning for Image "
-        "Colorization: An Encoder-Decoder Approach*, IJRPR 2025, DOI 10.55248/gengpi.6.0425.14158. Everything below "
-        "was computed; nothing was typed in.\n\n"
-        f"Profile `{profile.name}`: photographs `{config.photos}`, {config.epochs} epochs of "
-        f"{config.crops_per_epoch:,} crops of {config.crop_size} pixels, {config.updates:,} updates; seeds "
-        f"{', '.join(map(str, profile.seeds))}; {hardware.get('accelerator', hardware['processor'])}, "
-        f"{hardware['threads']} threads; source tree {sources}. Made by `make reproduce PROFILE={profile.name}`."
+    environment.globals.update(
+        held_to=verdicts.held_to, measurement=verdicts.measurement, uncertainty=verdicts.uncertainty
+    )
+    return environment.get_template("report.html.j2").render(
+        title=TITLE,
+        css=style(),
+        profile=profile,
+        config=config_of_record(Run(profile.run(profile.seeds[0])).record()),
+        answer=_answer(profile, claims),
+        claims=claims,
+        groups=_groups(claims) if claims else {},
+        marks={mark.verdict: mark for mark in verdicts.MARKS},
+        results=[section for section in sections if section.step.notebook not in BACKGROUND],
+        photographs=[section for section in sections if section.step.notebook == BACKGROUND[0]],
+        deviations=_deviations(),
+        runs=_runs_table(profile),
+        sections=sections,
+        missing=[step.name for step in steps(profile) if step not in shown_steps(profile)],
+        hardware=_hardware(profile, profile.seeds),
+        source=_source(profile, profile.seeds),
     )
 
 
-def _title(cells: list[NotebookNode]) -> str:
-    title: str = next(line for line in cells[0].source.splitlines() if line.startswith("## "))
-    return title.removeprefix("## ")
+def _section(profile: Profile, step: Step) -> Section:
+    chapter = read_chapter(executed(profile, step))
+    below = _provenance(profile, step)
+    figures = [figure_html(exhibit.body, exhibit.caption + below) for exhibit in chapter.exhibits]
+    return Section(step=step, chapter=chapter, figures=figures)
 
 
-def _one_level_down(markdown: str) -> str:
-    return re.sub(r"^(#+ )", r"#\1", markdown, flags=re.MULTILINE)
+def _provenance(profile: Profile, step: Step) -> str:
+    """The line below a figure: the command that makes it, the runs that it reads, their hardware and source."""
+    command = f"colorlib reproduce --profile {profile.name} --only {step.name}"
+    if profile.seeds != load_profile(profile.name).seeds:
+        command += f" --seeds {','.join(map(str, profile.seeds))}"
+    folders = {path.parent for path in step.reads}
+    seeds = [seed for seed in profile.seeds if profile.run(seed) in folders]
+    parts = [f"<code>{command}</code>"]
+    if seeds:
+        runs = ", ".join(f"seed-{seed}" for seed in seeds)
+        parts += [f"runs: {runs} of results/{profile.name}", _hardware(profile, seeds)]
+        parts.append(f"source tree {_source(profile, seeds)}")
+    parts.append(f'<a href="notebooks/{step.name}.html">notebook {step.name}</a>')
+    return f'<small class="provenance">{" · ".join(parts)}</small>'
 
 
-def _check_alternative_texts(path: Path, cell: NotebookNode) -> None:
-    for output in cell.get("outputs", ()):
-        if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt"):
-            raise ValueError(f"{path}: a picture has no alternative text; show it through an Illustration")
+def _hardware(profile: Profile, seeds: Sequence[int]) -> str:
+    machines = [Run(profile.run(seed)).record()["hardware"] for seed in seeds]
+    named = (f"{found.get('accelerator', found['processor'])}, {found['threads']} threads" for found in machines)
+    return "; ".join(dict.fromkeys(named))
+
+
+def _source(profile: Profile, seeds: Sequence[int]) -> str:
+    return ", ".join(dict.fromkeys(Run(profile.run(seed)).record()["source"][:16] for seed in seeds))
+
+
+def _answer(profile: Profile, claims: Mapping[str, Any] | None) -> list[str]:
+    """What came of it, in two sentences: the verdicts counted, and our figures beside the paper's and the trivial."""
+    judged = verdicts.counts_sentence(claims) if claims else "The paper's claims were not judged on this profile."
+    path = profile.results / "table1.csv"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; run `make table1 PROFILE={profile.name}` first")
+    table = pd.read_csv(path)
+    paper, rows = table.iloc[0], table.iloc[1:]
+    network = rows[rows["method"] == "network"].iloc[0]
+    trivial = rows[rows["seeds"].isna()].sort_values("MSE").iloc[0]
+
+    def reached(row: Any) -> str:
+        return (
+            f"an MSE of {row['MSE']:.4f} ({row['PSNR of MSE']:.2f} dB; 95 % interval over images "
+            f"{row['MSE low']:.4f} to {row['MSE high']:.4f})"
+        )
+
+    return [
+        judged,
+        f"On the {int(network['images'])} test photographs of {profile.photos} the network reaches {reached(network)} "
+        f"after {int(network['updates']):,} updates; the best answer without a network ({trivial['method']}) gets "
+        f"{reached(trivial)}; the paper gives {paper['MSE']:g} ({paper['PSNR of MSE']:g} dB) for photographs that it "
+        "does not name.",
+    ]
+
+
+def _groups(claims: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The claims by group, groups and claims in their order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in claims["claims"]:
+        found.setdefault(claim["group"], []).append(claim)
+    return found
+
+
+def _deviations() -> str:
+    """paper/deviations.md without its title, which heads the section."""
+    text = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
+    return stacked_tables(markdown_html(text))
+
+
+def _runs_table(profile: Profile) -> str:
+    """What the runs were made of, a column for each set of seeds that differ in nothing else."""
+    columns: dict[tuple[str, ...], list[int]] = {}
+    for seed in profile.seeds:
+        made_of = provenance_table(profile.run(seed))
+        made_of = made_of[made_of["what"] != "seed"]
+        columns.setdefault(tuple(made_of["value"].astype(str)), []).append(seed)
+    table = pd.DataFrame({"what": made_of["what"]})
+    for values, seeds in columns.items():
+        table[f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] = values
+    return framed_tables(
+        table_html(table, "What the runs were made of: settings, photographs, source, versions, machine.")
+    )
