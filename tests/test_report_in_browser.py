@@ -32,6 +32,7 @@ def opened(browser: Any, built: Path) -> Iterator[Any]:
 
     def open_page(name: str, *, width: int = 1280, **settings: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **settings))
+        contexts[-1].set_default_timeout(180_000)  # a machine that trains meanwhile is slow, not wrong
         page = contexts[-1].new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
