@@ -71,7 +71,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             notebook="02_train.ipynb",
             parameters={
                 **{name: getattr(profile.config(seed), name) for name in profile.settings},
-                "run": run.relative_to(PROJECT).as_posix(),
+                "run": run.relative_to(profile.root or PROJECT).as_posix(),
                 "seed": seed,
                 "mode": "restart" if train else "show",
             },
