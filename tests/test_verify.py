@@ -73,10 +73,6 @@ def copy(evidence: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return dataclasses.replace(evidence, root=tmp_path / "copy")
 
 
-def differing(profile: Profile) -> list[Check]:
-    return [check for check in verify.verify(profile) if check.outcome == Outcome.DIFFERS]
-
-
 @pytest.mark.slow
 def test_what_the_code_makes_passes(copy: Profile):
     found = list(verify.verify(copy))
@@ -117,34 +113,38 @@ def a_stroke(path: Path) -> None:
     Image.fromarray(pixels).save(path)
 
 
-EDITS: dict[str, tuple[str, Callable[[Path], None], str]] = {
-    "table": ("results/tiny/table1.csv", one_digit, "table1.csv"),
-    "table as text": ("results/tiny/table1.md", lambda path: one_digit(path, r"0\.\d{4}"), "table1.md"),
-    "scores": ("results/tiny/per_image.csv", one_digit, "per_image.csv"),
-    "a run's scores": ("results/tiny/seed-0/per_image.csv", one_digit, "per_image.csv"),
-    "pooled scores": ("results/tiny/seed-0/metrics.json", one_digit, "metrics.json"),
-    "history": ("results/tiny/seed-0/history.csv", one_digit, "history.csv, first epoch, training loss"),
-    "damaged weights": ("results/tiny/seed-0/weights.safetensors", one_byte, ""),
-    "other weights": ("results/tiny/seed-0/weights.safetensors", one_weight, "seed-0/weights.safetensors"),
-    "verdict": ("results/tiny/claims.json", lambda path: one_digit(path, r"0\.\d{6,}"), "claims.json"),
-    "curve": ("figures/tiny/figure1_loss_curve.png", a_stroke, "figure1_loss_curve.png"),
-    "triptych": ("figures/tiny/figure2_portrait.png", a_stroke, "figure2_portrait.png"),
+EDITS: dict[str, tuple[str, Callable[[Path], None], str, str]] = {
+    "table": ("results/tiny/table1.csv", one_digit, "rebuilt", "table1.csv"),
+    "table as text": ("results/tiny/table1.md", lambda path: one_digit(path, r"0\.\d{4}"), "rebuilt", "table1.md"),
+    "scores": ("results/tiny/per_image.csv", one_digit, "rebuilt", "table1.csv"),
+    "a run's scores": ("results/tiny/seed-0/per_image.csv", one_digit, "rebuilt", "per_image.csv"),
+    "pooled scores": ("results/tiny/seed-0/metrics.json", one_digit, "rebuilt", "metrics.json"),
+    "verdict": ("results/tiny/claims.json", lambda path: one_digit(path, r"0\.\d{6,}"), "rebuilt", "claims.json"),
+    "curve": ("figures/tiny/figure1_loss_curve.png", a_stroke, "rebuilt", "figure1_loss_curve.png"),
+    "triptych": ("figures/tiny/figure2_portrait.png", a_stroke, "rebuilt", "figure2_portrait.png"),
+    "damaged weights": ("results/tiny/seed-0/weights.safetensors", one_byte, "scored", "weights.safetensors"),
+    "other weights": ("results/tiny/seed-0/weights.safetensors", one_weight, "scored", "weights.safetensors"),
+    "history": ("results/tiny/seed-0/history.csv", one_digit, "replayed", "first epoch, training loss"),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_change_is_named(copy: Profile, edit: str):
-    name, change, caught = EDITS[edit]
-    root = copy.results.parent.parent
-    change(root / name)
+def test_a_change_is_named(copy: Profile, tmp_path: Path, edit: str):
+    name, change, by, caught = EDITS[edit]
+    change(copy.results.parent.parent / name)
     (listed,) = [check for check in verify.as_listed(copy) if check.outcome == Outcome.DIFFERS]
     assert listed.subject == name
     assert "it was changed" in listed.detail
     # Who also changes the list is found out by what the code makes.
     write_manifest(copy)
     assert all(check.outcome == Outcome.PASSED for check in verify.as_listed(copy))
-    assert any(caught in check.subject for check in differing(copy))
+    made = {
+        "rebuilt": lambda: verify.rebuilt(copy, tmp_path / "scratch"),
+        "scored": lambda: replays.scored_again(copy),
+        "replayed": lambda: replays.first_epoch_replayed(copy, tmp_path / "scratch"),
+    }[by]()
+    assert any(caught in check.subject for check in made if check.outcome == Outcome.DIFFERS)
 
 
 def test_missing_and_added_files_are_named(copy: Profile):
