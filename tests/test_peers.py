@@ -380,7 +380,7 @@ def checkout(world: Path, photographs: Path, tmp_path: Path) -> Path:
         shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "checkpoints"))
     shutil.copy(world / "checksums" / "zhang2016.sha256", folder / "colorlib" / "checksums")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "bsds500").symlink_to(photographs / "bsds500")
+    (tmp_path / "data" / "bsds500").symlink_to((photographs / "bsds500").resolve())
     (tmp_path / "data" / "zhang2016-comparison").symlink_to(world / "data" / "zhang2016-comparison")
     return folder
 
