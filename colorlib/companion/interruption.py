@@ -24,9 +24,14 @@ def equal_files_after_a_kill() -> dict[str, bool]:
     """
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        _finish(whole)
-        _kill_after_an_epoch(killed)
-        _finish(killed)
+        undisturbed = _start(whole)
+        try:
+            _kill_after_an_epoch(killed)
+            _finish(_start(killed))
+            _finish(undisturbed)
+        finally:
+            undisturbed.kill()
+            undisturbed.wait()
         return {name: (whole / name).read_bytes() == (killed / name).read_bytes() for name in COMPARED}
 
 
@@ -40,8 +45,7 @@ def _start(run: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def _finish(run: Path) -> None:
-    process = _start(run)
+def _finish(process: "subprocess.Popen[bytes]") -> None:
     _, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(f"a small training failed ({process.returncode}): {errors.decode().strip()}")
