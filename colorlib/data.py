@@ -15,6 +15,9 @@ from torch import Tensor
 from colorlib import keys
 from colorlib.images import Pixels
 
+VALIDATION_PHOTOS = 500
+"""Validation takes at most so many photographs, spread evenly over their split, lest it cost more than training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:

@@ -36,10 +36,21 @@ class PhotoSet(Sequence[Photo]):
         """How many photographs there are."""
         return len(self.photos)
 
+    @property
+    def names(self) -> list[str]:
+        """The photographs' names, in order."""
+        return [photo.name for photo in self.photos]
+
     @cached_property
     def digest(self) -> str:
         """One SHA-256 over all names and contents."""
         return sha256_of_names((photo.name, photo.digest) for photo in self.photos)
+
+    def at_most(self, count: int) -> "PhotoSet":
+        """These, or `count` of them, spread evenly over their order."""
+        if len(self) <= count:
+            return self
+        return replace(self, photos=tuple(self.photos[index * len(self) // count] for index in range(count)))
 
     def decode(self) -> list[Pixels]:
         """Decode all of them, in parallel (Pillow releases Python's lock while it decodes)."""

@@ -16,7 +16,7 @@ from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness
 from colorlib.colorizer import Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
-from colorlib.data import center_crops
+from colorlib.data import VALIDATION_PHOTOS, center_crops
 from colorlib.evaluate import Score, Summary, read_scores, score, summarize
 from colorlib.files import sha256, write_json, write_text
 from colorlib.images import MAX_PIXELS
@@ -56,8 +56,8 @@ def baseline_methods(photos: str) -> dict[str, Colorize]:
 
 def baseline_losses(photos: str, crop_size: int) -> dict[str, float]:
     """What trivial answers get as a validation loss: MSE on the center crops that training validates on."""
-    validation = open_photos(photos, "val")
-    crops = center_crops(validation.decode(), [photo.name for photo in validation], crop_size)
+    validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
+    crops = center_crops(validation.decode(), validation.names, crop_size)
     light, truth = lightness(crops), crops.float() / 255.0
     return {
         name: float((colorize(light) - truth).square().mean(dtype=torch.float64))

@@ -18,7 +18,7 @@ from colorlib import keys
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig
-from colorlib.data import Augmentation, TrainingPhotos, center_crops
+from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops
 from colorlib.devices import prepare
 from colorlib.identity import changes, other_run, run_key
 from colorlib.images import MAX_PIXELS
@@ -110,9 +110,9 @@ class _Loop:
             flip_probability=config.flip_probability,
             turn_probability=config.turn_probability,
         )
-        names = {split: [photo.name for photo in found] for split, found in photos.items()}
-        self.training = TrainingPhotos(photos["train"].decode(), names["train"], augmentation)
-        self.validation = center_crops(photos["val"].decode(), names["val"], config.crop_size)
+        training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
+        self.training = TrainingPhotos(training.decode(), training.names, augmentation)
+        self.validation = center_crops(validation.decode(), validation.names, config.crop_size)
         self.target = TARGETS[config.target]()
         self.objective = OBJECTIVES[config.objective]()
         self.network = build_network(config).to(device)

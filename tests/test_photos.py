@@ -33,6 +33,15 @@ def fill(folder: Path, count: int, size: int = 12) -> dict[str, Path]:
 # Names
 
 
+def test_at_most_spreads_over_the_split(photographs: Path):
+    photos = open_photos("bsds500", "val")
+    few = photos.at_most(7)
+    assert few.names == [photos.names[index] for index in (0, 14, 28, 42, 57, 71, 85)]
+    assert (few.source, few.split) == ("bsds500", "val")
+    assert few.digest != photos.digest
+    assert photos.at_most(100) is photos
+
+
 def test_the_sources_are_those_of_the_readme():
     assert list(SOURCES) == ["bsds500", "bundled", "imagenet-sample", "cifar10", "zhang2016"]
     for name in SOURCES:
