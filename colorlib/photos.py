@@ -27,6 +27,8 @@ class PhotoSet(Sequence[Photo]):
     split: str
     photos: tuple[Photo, ...]
     terms: str
+    of: int | None = None
+    """How many photographs the split holds, where only some of them were taken."""
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         """The photograph at `index`, or a tuple of them for a slice."""
@@ -50,7 +52,8 @@ class PhotoSet(Sequence[Photo]):
         """These, or `count` of them, spread evenly over their order."""
         if len(self) <= count:
             return self
-        return replace(self, photos=tuple(self.photos[index * len(self) // count] for index in range(count)))
+        taken = tuple(self.photos[index * len(self) // count] for index in range(count))
+        return replace(self, photos=taken, of=self.of or len(self))
 
     def decode(self) -> list[Pixels]:
         """Decode all of them, in parallel (Pillow releases Python's lock while it decodes)."""

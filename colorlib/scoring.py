@@ -23,6 +23,8 @@ from colorlib.images import MAX_PIXELS
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.runs import Run, csv_text
 
+SCORED_PHOTOS = 1000
+"""Scores are of at most so many photographs, spread evenly over their split: a table states how many."""
 NETWORK = "network"
 NETWORK_TRUE_L = "network, true L"
 """The network's a and b with the photograph's own L."""
@@ -94,7 +96,7 @@ def score_run(
         raise ValueError(
             f"{path} is not finished: it has no {run.weights.name}; go on with it first (`colorlib train`)"
         )
-    found = open_photos(photos or own, split, max_pixels=max_pixels)
+    found = scored_photos(photos or own, split, max_pixels=max_pixels)
     methods = network_methods(path, device)
     rows: list[Score] = []
     yield 0, len(found)
@@ -103,6 +105,11 @@ def score_run(
         yield done, len(found)
     metrics, per_image = score_files(path, photos or own, split, own=own)
     write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
+
+
+def scored_photos(photos: str, split: str = "test", *, max_pixels: int = MAX_PIXELS) -> PhotoSet:
+    """The photographs of a split that scores are of."""
+    return open_photos(photos, split, max_pixels=max_pixels).at_most(SCORED_PHOTOS)
 
 
 def score_files(path: Path, photos: str, split: str, *, own: str) -> tuple[Path, Path]:
@@ -120,6 +127,7 @@ def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics:
     methods = list(dict.fromkeys(row.method for row in rows))
     ordered = sorted(rows, key=lambda row: methods.index(row.method))
     scored = {"source": photos.source, "split": photos.split, "count": len(photos), "sha256": photos.digest}
+    scored |= {"of": photos.of} if photos.of else {}
     write_text(per_image, csv_text([asdict(row) for row in ordered]))
     write_json(metrics, _pooled(ordered, scored, weights))
 

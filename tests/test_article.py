@@ -98,6 +98,7 @@ def _invent_runs(profile: Profile) -> None:
             [],
         )
         write_bytes(run.path / "per_image.csv", csv_text(own).encode())
+        write_json(run.path / "metrics.json", {"photos": {"source": "bsds500", "split": "test", "count": 12}})
     write_bytes(profile.results / "per_image.csv", csv_text(rows).encode())
     table1(profile)
     splits = [{"split": name, "photographs": 12, "sha256": f"{name:f<16}"} for name in ("train", "val", "test")]
@@ -342,6 +343,7 @@ def test_how_validation_ends_is_said_as_it_is(profile, final, words):
         "results/cpu/claims.json",
         "results/cpu/seed-1/history.csv",
         "results/cpu/seed-1/run.json",
+        "results/cpu/seed-0/metrics.json",
         "results/cpu/notebooks/03_figure1.ipynb",
     ],
 )

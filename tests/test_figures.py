@@ -128,6 +128,8 @@ def profile(tmp_path, monkeypatch) -> Profile:
             for image, weight in zip("abc", (0.5, 1.0, 1.5), strict=True)
         ]
         write_text(made.run(seed) / "per_image.csv", csv_text([dataclasses.asdict(r) for r in scored]))
+        photos = {"source": "bundled", "split": "test", "count": 3}
+        write_text(made.run(seed) / "metrics.json", json.dumps({"photos": photos}))
     return made
 
 

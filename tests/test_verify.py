@@ -198,7 +198,7 @@ def missing(*args: object, **kwargs: object) -> None:
 
 @pytest.mark.slow
 def test_absent_photographs_are_not_checked_never_passed(copy: Profile, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(replays, "open_photos", missing)
+    monkeypatch.setattr(replays, "scored_photos", missing)
     monkeypatch.setattr(replays, "train", missing)
     found = list(verify.verify(copy))
     unchecked = [check for check in found if check.outcome == Outcome.NOT_CHECKED]

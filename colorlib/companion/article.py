@@ -21,7 +21,7 @@ from colorlib.baselines import BASELINES
 from colorlib.companion import printed
 from colorlib.companion.evidence import Evidence
 from colorlib.companion.exhibits import read_cells
-from colorlib.companion.plan import TRIPTYCHS
+from colorlib.companion.plan import EVIDENCE, TRIPTYCHS
 from colorlib.companion.tables import caption, readable
 from colorlib.companion.verdicts import MARKS, held_to, read_claims
 from colorlib.costs import multiply_adds
@@ -33,8 +33,6 @@ from colorlib.profiles import PROJECT, Profile
 from colorlib.runs import Run
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
-EVIDENCE = "paper"
-"""The profile whose article is committed."""
 PICTURES = {"figure1_loss_curve": "03_figure1"} | dict.fromkeys(TRIPTYCHS, "04_figures2_3")
 """Each figure and the executed notebook that shows it, with its caption and its alternative text."""
 

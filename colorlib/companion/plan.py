@@ -1,17 +1,22 @@
 """The notebooks of a reproduction: in which order, with which parameters, reading and leaving which files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from colorlib.profiles import PROJECT, Profile
+from colorlib.profiles import PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
+from colorlib.scoring import score_files
 
 NOTEBOOKS = PROJECT / "notebooks"
 LEFT_BY_A_RUN = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
+EVIDENCE = "paper"
+"""The profile that verdicts, article and the table of sources are read from."""
+COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
+"""Profiles whose photographs stand beside those of the evidence in the table of sources."""
 TRIPTYCHS = {
     "figure2_portrait": (
         "matplotlib/grace_hopper.jpg",
@@ -116,6 +121,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             photos=(photos,),
         ),
         *([] if photos == "bundled" else [_peers(profile)]),
+        *([_sources(profile)] if len(compared_profiles(profile)) > 1 else []),
     ]
 
 
@@ -132,6 +138,46 @@ def _peers(profile: Profile) -> Step:
         reads=tuple(profile.run(seed) / name for seed in profile.seeds for name in ("run.json", "weights.safetensors")),
         photos=(profile.photos, "zhang2016"),
         optional=True,
+    )
+
+
+def compared_profiles(profile: Profile) -> list[Profile]:
+    """Whose results stand side by side in the table of sources: the profile's own and, for the evidence, others'."""
+    others = [replace(load_profile(name), root=profile.root) for name in COMPARED if profile.name == EVIDENCE]
+    return [profile, *(held for held in others if (held.results / "per_image.csv").is_file())]
+
+
+def visit(profile: Profile, other: Profile, seed: int) -> Path:
+    """Where the scores of a profile's run on another profile's photographs lie."""
+    return score_files(profile.run(seed), other.photos, "test", own=profile.photos)[1]
+
+
+def source_files(profile: Profile) -> list[Path]:
+    """The files of a profile and of others that the table of sources is made of, those that exist."""
+    named = [
+        path
+        for other in compared_profiles(profile)
+        for path in (
+            other.results / "per_image.csv",
+            *(other.run(seed) / "metrics.json" for seed in other.seeds),
+            *(visit(profile, other, seed) for seed in profile.seeds if other.photos != profile.photos),
+        )
+    ]
+    return [path for path in dict.fromkeys(named) if path.is_file()]
+
+
+def _sources(profile: Profile) -> Step:
+    """Errors on one source of photographs after another: reads what was scored, needs none of the photographs."""
+    return Step(
+        name="08_sources",
+        notebook="08_sources.ipynb",
+        parameters={"profile": profile.name, "seeds": list(profile.seeds)},
+        promised=(
+            profile.results / "sources.csv",
+            profile.results / "sources.md",
+            profile.figures / "sources.png",
+        ),
+        reads=tuple(source_files(profile)),
     )
 
 

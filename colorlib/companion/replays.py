@@ -15,12 +15,11 @@ from colorlib.config import config_of_record
 from colorlib.devices import prepare
 from colorlib.evaluate import Score, read_scores, score
 from colorlib.measurements import Epoch
-from colorlib.photos import open_photos
 from colorlib.places import PhotosMissingError
 from colorlib.profiles import Profile
 from colorlib.provenance import hardware, versions
 from colorlib.runs import Run
-from colorlib.scoring import baseline_methods, network_methods, score_run
+from colorlib.scoring import baseline_methods, network_methods, score_run, scored_photos
 from colorlib.trainer import train
 
 PHOTOGRAPHS = 10
@@ -50,12 +49,11 @@ def scored_again(profile: Profile) -> Iterator[Check]:
     """Score the committed weights and the baselines again on some test photographs."""
     subject = f"results/{profile.name}/per_image.csv"
     try:
-        photos = open_photos(profile.photos, "test")
+        chosen = scored_photos(profile.photos).at_most(PHOTOGRAPHS)
         methods = baseline_methods(profile.photos)
     except PhotosMissingError as error:
         yield _not_checked(f"{subject}, {PHOTOGRAPHS} photographs", "scored again", error)
         return
-    chosen = replace(photos, photos=photos.photos[:: max(1, len(photos) // PHOTOGRAPHS)][:PHOTOGRAPHS])
     committed = read_rows(profile.results / "per_image.csv")
     own = [row for seed, row in committed if seed is None]
     trivial = [row for rows in score(methods, chosen) for row in rows]

@@ -1,6 +1,7 @@
 """Table I: the paper's figures, ours, and what trivial answers get, with spread and intervals."""
 
 import csv
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from colorlib.files import write_text
 from colorlib.photos import open_photos
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
-from colorlib.scoring import baseline_methods
+from colorlib.scoring import baseline_methods, scored_photos
 
 PAPER_ROW = {"method": "paper (its own, unnamed data)", "MSE": printed.MSE, "PSNR of MSE": printed.PSNR}
 """Table I as printed (Sec. IV.C)."""
@@ -42,7 +43,7 @@ def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Sc
     if rescore:
         photos = profile.photos
         methods = baseline_methods(photos)
-        scored = [row for rows in score(methods, open_photos(photos, "test")) for row in rows]
+        scored = [row for rows in score(methods, scored_photos(photos)) for row in rows]
         baselines = [row for method in methods for row in scored if row.method == method]
     else:
         names = _baseline_names()
@@ -143,11 +144,12 @@ def readable(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.Data
     """The table as people read it: value, spread over seeds where there are several, interval over images."""
     shown = pd.DataFrame({"method": table["method"]})
     for column, places in digits.items():
-        shown[column] = [_cell(row, column, places) for row in table.to_dict("records")]
+        shown[column] = [value_text(row, column, places) for row in table.to_dict("records")]
     return shown
 
 
-def _cell(row: Mapping[Any, Any], column: str, digits: int) -> str:
+def value_text(row: Mapping[Any, Any], column: str, digits: int) -> str:
+    """A figure of a row as people read it: value, spread over seeds where there are several, interval over images."""
     value = row.get(column)
     if value is None or pd.isna(value):
         return "–"
@@ -159,6 +161,21 @@ def _cell(row: Mapping[Any, Any], column: str, digits: int) -> str:
     if low is not None and not pd.isna(low) and low != high:
         text += f" [{low:.{digits}f}, {high:.{digits}f}]"
     return text
+
+
+def which_photographs(profile: Profile) -> str:
+    """Which photographs a profile's first run was scored on, in words.
+
+    Raises:
+        ValueError: it was not scored.
+    """
+    path = profile.run(profile.seeds[0]) / "metrics.json"
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; run `make reproduce PROFILE={profile.name}`")
+    scored = json.loads(path.read_text(encoding="utf-8"))["photos"]
+    count = f"{scored['count']:,}"
+    some = f"{count} of the {scored['of']:,}" if "of" in scored else f"the {count}"
+    return f"{some} {scored['split']} photographs of {scored['source']}"
 
 
 def caption(table: pd.DataFrame, profile: Profile) -> str:
@@ -174,7 +191,7 @@ def caption(table: pd.DataFrame, profile: Profile) -> str:
         else ""
     )
     return (
-        f"Table I on the {int(row['images'])} test photographs of {profile.photos}, {near_gray}{kept}; "
+        f"Table I on {which_photographs(profile)}, {near_gray}{kept}; "
         f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
         "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
         "images), both in dB. In brackets: 95 % bootstrap interval over images. "

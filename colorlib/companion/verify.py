@@ -10,16 +10,19 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from colorlib.colorizer import load_run
-from colorlib.companion import figures
+from colorlib.companion import figures, sources
 from colorlib.companion.checks import Check, Outcome, compare_files
 from colorlib.companion.claims import write_claims
 from colorlib.companion.manifest import NAME, committed_files, read_manifest, root_of
-from colorlib.companion.plan import TRIPTYCHS
+from colorlib.companion.notebook_pages import shown_steps
+from colorlib.companion.peers import peers_table
+from colorlib.companion.plan import TRIPTYCHS, source_files
 from colorlib.companion.readme import README, current
 from colorlib.companion.replays import environment_differences, first_epoch_replayed, retrained, scored_again
 from colorlib.companion.report import write_report
@@ -34,9 +37,9 @@ TEMPLATES = Path(__file__).parent / "template"
 
 
 def committed_profiles() -> list[str]:
-    """The profiles whose results are committed: those with a list of their files, but those on bundled photographs."""
+    """The profiles whose results are committed: those with a list of their files, but what git ignores."""
     names = sorted(path.parent.name for path in (PROJECT / "results").glob(f"*/{NAME}"))
-    return [name for name in names if load_profile(name).photos != "bundled"]
+    return [name for name in names if name != "smoke" and not name.endswith("-bundled")]
 
 
 def verify(profile: Profile, *, retrain: bool = False) -> Iterator[Check]:
@@ -89,40 +92,60 @@ def as_listed(profile: Profile) -> Iterator[Check]:
 
 
 def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
-    """Figures, tables, claims and pages made anew of the committed scores, histories, weights and notebooks."""
+    """What is committed of figures, tables, claims and pages, made anew of scores, histories, weights and notebooks."""
     anew = _evidence_alone(profile, scratch)
     exact = not any(environment_differences(Run(profile.run(seed)).record()) for seed in profile.seeds)
-    made: list[Path] = []
     try:
-        for seed in profile.seeds:
-            made.append(pool_again(anew.run(seed)))
-        table1(anew)
-        made += [anew.results / name for name in ("per_image.csv", "table1.csv", "table1.md")]
-        baselines = json.loads((anew.results / "baselines.json").read_text(encoding="utf-8"))["validation_mse"]
-        runs = [anew.run(seed) for seed in anew.seeds]
-        made.append(figures.loss_curve(runs, baselines, anew.figures / "figure1_loss_curve.png").path)
-        made.append(figures.data_crops(anew.figures, anew.config(anew.seeds[0]).crop_size).path)
-        colorize = load_run(anew.run(anew.seeds[0]))
-        made += [figures.paper_triptych(name, colorize, anew.figures).path for name in TRIPTYCHS]
-        if (anew.results / "peers" / "per_image.csv").is_file():
-            from colorlib.companion.peers import peers_table
-
-            peers_table(anew)
-            made += [anew.results / name for name in ("peers.csv", "peers.md")]
-        write_claims(anew)
-        made += [anew.results / name for name in ("claims.json", "claims.md", "verdicts.md")]
-        made += write_report(anew)
-    except (ValueError, OSError, KeyError) as error:
-        yield Check(
-            subject=f"results/{profile.name}", how="rebuilt", outcome=Outcome.DIFFERS, detail=f"not possible: {error}"
-        )
-    for path in made:
-        name = path.relative_to(scratch).as_posix()
-        yield compare_files(name, "rebuilt", root_of(profile) / name, path, exact=exact)
+        listed = set(read_manifest(profile))
+    except ValueError:  # said by `as_listed`; then all is made that can be
+        listed = set()
+    for left, make in _makers(anew).items():
+        names = [path.relative_to(scratch).as_posix() for path in left]
+        if listed and not listed.intersection(names):
+            continue
+        try:
+            make()
+        except (ValueError, OSError, KeyError) as error:
+            detail = f"not possible: {error}"
+            yield Check(subject=", ".join(names), how="rebuilt", outcome=Outcome.DIFFERS, detail=detail)
+            continue
+        for name, path in zip(names, left, strict=True):
+            yield compare_files(name, "rebuilt", root_of(profile) / name, path, exact=exact)
     if profile.root is None:
         text = README.read_text(encoding="utf-8")
         write_text(scratch / README.name, current(text))
         yield compare_files(README.name, "rebuilt", README, scratch / README.name, exact=True)
+
+
+def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
+    """What makes the files of a profile that follow from others: the files -> the function."""
+    results, pictures = anew.results, anew.figures
+    runs = [anew.run(seed) for seed in anew.seeds]
+
+    def loss_curve() -> None:
+        losses = json.loads((results / "baselines.json").read_text(encoding="utf-8"))["validation_mse"]
+        figures.loss_curve(runs, losses, pictures / "figure1_loss_curve.png")
+
+    def triptychs() -> None:
+        colorize = load_run(runs[0])
+        for name in TRIPTYCHS:
+            figures.paper_triptych(name, colorize, pictures)
+
+    pages = (results / "report.html", *(results / "notebooks" / f"{step.name}.html" for step in shown_steps(anew)))
+    makers: dict[tuple[Path, ...], Callable[[], object]] = {
+        (run / "metrics.json",): partial(pool_again, run) for run in runs
+    }
+    makers |= {
+        tuple(results / name for name in ("per_image.csv", "table1.csv", "table1.md")): partial(table1, anew),
+        (pictures / "figure1_loss_curve.png",): loss_curve,
+        (pictures / "data_crops.png",): partial(figures.data_crops, pictures, anew.config(0).crop_size),
+        tuple(pictures / f"{name}.png" for name in TRIPTYCHS): triptychs,
+        (results / "peers.csv", results / "peers.md"): partial(peers_table, anew),
+        (results / "sources.csv", results / "sources.md", pictures / "sources.png"): partial(sources.exhibit, anew),
+        tuple(results / name for name in ("claims.json", "claims.md", "verdicts.md")): partial(write_claims, anew),
+        pages: partial(write_report, anew),
+    }
+    return makers
 
 
 def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
@@ -136,11 +159,12 @@ def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    # Convergence is read from two profiles.
-    other = replace(load_profile("cpu"), root=profile.root)
-    for seed in other.seeds if profile.name != other.name else ():
-        source, target = other.run(seed) / "history.csv", replace(other, root=scratch).run(seed) / "history.csv"
-        if source.is_file():
+    # Convergence is read from two profiles, and the table of sources from several.
+    others = [load_profile("cpu").run(seed) / "history.csv" for seed in load_profile("cpu").seeds]
+    held = {root_of(profile) / path.relative_to(PROJECT) for path in others} | set(source_files(profile))
+    for source in held:
+        target = scratch / source.relative_to(root_of(profile))
+        if source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     return anew
