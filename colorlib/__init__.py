@@ -12,26 +12,29 @@ circles. tests/test_architecture.py holds the imports against this table.
 0  files        whole files or none, named by their SHA-256
 0  images       any image file as the 8-bit sRGB picture a viewer would show
 0  keys         randomness as a function of (seed, purpose, position), never a state
+0  learner      a module, its Adam and their average: SCHEDULES
 0  measurements what training tells whoever listens
 0  model        the networks: NETWORKS, the paper's first
-0  objectives   what training rewards: OBJECTIVES
 0  places       where files of photographs lie, and how they get here
 1  checkpoint   named tensors and a step in one file that verifies itself
 1  costs        what a network costs and sees: multiply-adds, receptive field
+1  critics      networks that judge colors: a discriminator, VGG-16's features
 1  data         decoded photographs become batches
 1  datasets     photographs that are data sets: CIFAR-10, torchvision's
+1  derived      photographs made of others: shrunk, a share of them, several sources joined
 1  metrics      how close a colorization is to the truth, one value per image
 1  provenance   which source, which versions, which machine a number comes from
 1  sources      photographs that are files: listed, bundled, in any folder
 1  targets      what a network predicts: TARGETS
-2  config       the frozen description of a run, and the one path of every override
+2  objectives   what training rewards: OBJECTIVES
 2  photos       where photographs come from, by name: SOURCES
 2  runs         the run directory: what a run is and did, written and read here alone
 3  colorizer    gray to color for any image size; loads a run
-3  identity     what a run is a function of, and how two differ
-3  profiles     how much to spend: notebooks/profiles/*.yaml
+3  config       the frozen description of a run, and the one path of every override
 4  baselines    what trivial answers get: BASELINES
 4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
+4  identity     what a run is a function of, and how two differ
+4  profiles     how much to spend: notebooks/profiles/*.yaml
 5  scoring      scores a finished run and leaves what a later reader relies on
 5  trainer      the loop: a generator of measurements; to resume, start it again
 6  companion/   notebooks, figures, tables and the report of finished runs

@@ -120,6 +120,26 @@ def gray_rgb(light: Tensor) -> Tensor:
     return torch.cat((gray, gray, gray), dim=-3)
 
 
+@cache
+def ab_bins(step: int = 10) -> Tensor:
+    """The centers of the cells of an ab grid in which some color of 8-bit sRGB lies.
+
+    Zhang et al. (2016, Sec. 2) count 313 for a step of 10; how many there are depends on what counts as in gamut, and
+    here every third level of each channel is tried.
+
+    Args:
+        step: side of a cell in units of a and b.
+
+    Returns:
+        `(Q, 2)` float32, a and b of each center, ordered by a, then b.
+    """
+    levels = torch.arange(0, 256, 3, dtype=torch.float64) / 255.0
+    colors = torch.cartesian_prod(levels, levels, levels).T.reshape(3, 1, -1)
+    ab = rgb_to_lab(colors)[1:, 0].T
+    cells: Tensor = torch.unique((ab / step).round(), dim=0)
+    return cells.to(torch.float32) * step
+
+
 def to_bytes(rgb: Tensor) -> Tensor:
     """Round `[0, 1]` floats to the 256 levels an 8-bit file holds: uint8 of the same shape."""
     return (rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)

@@ -31,17 +31,18 @@ class Colorizer:
     target: Target
     device: torch.device
     tile: int = 512
-    """Side of a tile in pixels, halo not counted."""
+    """Side of a tile in pixels, halo not counted; rounded to a multiple of the network's stride."""
 
     @torch.inference_mode()
     def __call__(self, light: Tensor) -> Tensor:
         """Color L, `(B, 1, H, W)` float in [0, 100]; returns sRGB, `(B, 3, H, W)` float32 in [0, 1], on the CPU."""
         height, width = light.shape[-2:]
         result = torch.empty(len(light), 3, height, width)
-        halo = self.network.halo
-        for top in range(0, height, self.tile):
-            for left in range(0, width, self.tile):
-                bottom, right = min(top + self.tile, height), min(left + self.tile, width)
+        halo, stride = self.network.halo, self.network.stride
+        tile = max(self.tile // stride, 1) * stride
+        for top in range(0, height, tile):
+            for left in range(0, width, tile):
+                bottom, right = min(top + tile, height), min(left + tile, width)
                 first_row, first_column = max(top - halo, 0), max(left - halo, 0)
                 piece = light[..., first_row : bottom + halo, first_column : right + halo].to(self.device)
                 scaled = (piece / 100.0).contiguous(memory_format=torch.channels_last)

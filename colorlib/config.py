@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from colorlib.learner import SCHEDULES
 from colorlib.model import NETWORKS
 from colorlib.objectives import OBJECTIVES
 from colorlib.targets import TARGETS
@@ -43,6 +44,10 @@ class RunConfig:
     """Probability of a horizontal flip (Sec. III.D names flips, not their probability)."""
     turn_probability: float = 0.75
     """Probability of a quarter, half or three-quarter turn; 0.75 makes all four orientations equally likely."""
+    schedule: str = "constant"
+    """What becomes of the learning rate: a row of `colorlib.learner.SCHEDULES`. The paper: constant, by its silence."""
+    ema: float = 0.0
+    """Share of itself that a running mean of the weights keeps at each update; 0, as in the paper, keeps no mean."""
     keep_epochs: tuple[int, ...] = (1, 2, 5, 10, 20)
     """Epochs whose weights are kept beside the last ones."""
     seed: int = 0
@@ -50,8 +55,18 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, naming the setting and the mend."""
-        for name, table in (("target", TARGETS), ("network", NETWORKS), ("objective", OBJECTIVES)):
+        tables: dict[str, Mapping[str, object]] = {
+            "target": TARGETS, "network": NETWORKS, "objective": OBJECTIVES, "schedule": SCHEDULES
+        }  # fmt: skip
+        for name, table in tables.items():
             _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: there are {', '.join(table)}")
+        kind = TARGETS[self.target].kind
+        fitting = [name for name, row in OBJECTIVES.items() if row.takes == kind]
+        _require(
+            self.objective in fitting,
+            f"objective={self.objective!r} does not reward what target={self.target!r} predicts, {kind}; with it go "
+            f"{', '.join(fitting)}",
+        )
         for name in ("epochs", "crops_per_epoch", "crop_size", "batch_size"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: it must be at least 1")
         _require(
@@ -61,6 +76,7 @@ class RunConfig:
             0 <= self.weight_decay < math.inf,
             f"weight_decay={self.weight_decay}: it must not be negative or infinite",
         )
+        _require(0 <= self.ema < 1, f"ema={self.ema}: it must be at least 0 and below 1")
         for name in ("flip_probability", "turn_probability"):
             _require(0 <= getattr(self, name) <= 1, f"{name}={getattr(self, name)}: it must lie in [0, 1]")
         _require(

@@ -21,32 +21,37 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def receptive_field(network: Callable[[Tensor], Tensor], *, reach: int = 32, trials: int = 4) -> int:
+def receptive_field(network: Callable[[Tensor], Tensor], *, reach: int = 32, trials: int = 4, stride: int = 1) -> int:
     """How many pixels wide the square of outputs is that depends on one input pixel, found by changing that pixel.
 
     Args:
         network: maps `(1, 1, H, W)` float64 to `(1, C, H, W)`; convolutions see as far as they are seen.
         reach: how far around the pixel is looked; a field that fills it is wider than can be said.
         trials: images it is tried on: in one alone, a ReLU could hide what depends on the pixel.
+        stride: a network that downsamples sees another square from pixel to pixel, which repeats after so many; the
+            widest is returned.
 
     Raises:
         ValueError: the field reaches the edge of the square that was looked at.
     """
-    side = 2 * reach + 1
-    changed = torch.zeros(side, side, dtype=torch.bool)
+    # A network that downsamples starts its grid at the first pixel: the square must start there too.
+    side, spread = 2 * reach + stride, -1
     with torch.inference_mode():
         for trial in range(trials):
             light = torch.from_numpy(keys.uniforms(side * side, 0, "receptive field", trial)).view(1, 1, side, side)
-            other = light.clone()
-            other[..., reach, reach] += 1.0
-            changed |= (network(light) != network(other)).any(dim=1)[0]
-    rows, columns = changed.nonzero(as_tuple=True)
-    if not len(rows):
+            before = network(light)
+            for center in range(reach, reach + stride):
+                other = light.clone()
+                other[..., center, center] += 1.0
+                changed = (network(other) != before).any(dim=1)[0]
+                spread = max(
+                    [spread, *((place - center).abs().max().item() for place in changed.nonzero().T if len(place))]
+                )
+    if spread < 0:
         raise ValueError("no output depends on the input pixel that was changed")
-    spread = max(int((rows - reach).abs().max()), int((columns - reach).abs().max()))
-    if spread == reach:
+    if spread >= reach:
         raise ValueError(f"the receptive field reaches the edge of {side} x {side} pixels; look farther (reach)")
-    return 2 * spread + 1
+    return int(2 * spread + 1)
 
 
 class Pix2pixUNet(nn.Module):

@@ -77,6 +77,7 @@ class TrainingPhotos:
             ValueError: a photograph is smaller than the crop.
         """
         check_crop_fits(pixels, names, augmentation.crop_size)
+        self.originals = pixels
         self.pixels = [torch.from_numpy(photo).permute(2, 0, 1) for photo in pixels]
         self.sizes = np.array([photo.shape[:2] for photo in pixels], dtype=np.int64)
         self.augmentation = augmentation

@@ -7,6 +7,7 @@ is a `Head`: how many channels there are and which activation ends them.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,7 +25,14 @@ class Network(nn.Module):
     """What every network promises: `(B, 1, H, W)` in, `(B, head.channels, H, W)` out, the same H and W."""
 
     halo: int
-    """Pixels of context that an output pixel sees on each side; its receptive field is 2 * halo + 1 wide."""
+    """Pixels of context that an output pixel sees on each side, or more: its receptive field is at most 2 * halo + 1
+    wide."""
+    stride: int = 1
+    """A part of an image gives what the whole gives where it starts at a multiple of this: what is downsampled together
+    must stay together. `halo` is a multiple of it."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
 
     def forward(self, light: Tensor) -> Tensor:
         """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
@@ -46,7 +54,7 @@ class EncoderDecoder(Network):
     halo = 6
 
     def __init__(self, head: Head) -> None:
-        super().__init__()
+        super().__init__(head)
         self.encoder = nn.Sequential(
             conv3x3(1, 64), nn.ReLU(),
             conv3x3(64, 128), nn.ReLU(),
@@ -64,8 +72,79 @@ class EncoderDecoder(Network):
         return output
 
 
+class SkipEncoderDecoder(Network):
+    """The paper's network with what its outlook names (Sec. VI): each encoder layer also feeds the decoder layer that
+    mirrors it, beside what that layer is fed already, as in a U-Net (Ronneberger et al. 2015). Nothing is downsampled.
+    """
+
+    halo = 6
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self.encoder = nn.ModuleList([conv3x3(1, 64), conv3x3(64, 128), conv3x3(128, 256)])
+        self.decoder = nn.ModuleList([conv3x3(256, 128), conv3x3(128 + 128, 64), conv3x3(64 + 64, head.channels)])
+        self.activation = head.activation()
+
+    def forward(self, light: Tensor) -> Tensor:
+        """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
+        first = self.encoder[0](light).relu()
+        second = self.encoder[1](first).relu()
+        inner = self.encoder[2](second).relu()
+        inner = self.decoder[0](inner).relu()
+        inner = self.decoder[1](torch.cat((inner, second), dim=1)).relu()
+        output: Tensor = self.activation(self.decoder[2](torch.cat((inner, first), dim=1)))
+        return output
+
+
+class UNet(Network):
+    """A U-Net that downsamples (Ronneberger et al. 2015), within the paper's parameters and a tenth of its
+    multiply-adds: each level halves the resolution, where a layer costs a quarter and sees twice as far.
+
+    No normalization: one that averages over the image would make a pixel's color depend on all of it, and one that
+    averages over the batch would make it depend on chance. Any size: what does not divide is padded by its edge.
+    """
+
+    widths: tuple[int, ...] = (24, 48, 96, 144)
+    """Channels of each level, full resolution first."""
+    halo = 40
+    stride = 8
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        self.stem = conv3x3(1, self.widths[0])
+        self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
+        self.inner = nn.ModuleList(conv3x3(coarse, coarse) for _, coarse in pairs)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
+        self.merge = nn.ModuleList(conv3x3(2 * fine, fine) for fine, _ in pairs)
+        self.out = nn.Sequential(conv3x3(self.widths[0], head.channels), head.activation())
+
+    def forward(self, light: Tensor) -> Tensor:
+        """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
+        height, width = light.shape[-2:]
+        padded = nn.functional.pad(light, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        levels = [self.stem(padded).relu()]
+        for down, inner in zip(self.down, self.inner, strict=True):
+            levels.append(inner(down(levels[-1]).relu()).relu())
+        merged = levels.pop()
+        for up, merge in reversed(list(zip(self.up, self.merge, strict=True))):
+            finer = nn.functional.interpolate(up(merged), scale_factor=2.0, mode="nearest")
+            merged = merge(torch.cat((levels.pop(), finer), dim=1)).relu()
+        output: Tensor = self.out(merged)[..., :height, :width]
+        return output
+
+
+class LargeUNet(UNet):
+    """The same with more channels, for a GPU: nine times the paper's parameters, fewer multiply-adds."""
+
+    widths = (64, 128, 256, 512)
+
+
 NETWORKS: dict[str, type[Network]] = {
     "encoder-decoder": EncoderDecoder,
+    "skip": SkipEncoderDecoder,
+    "unet": UNet,
+    "unet-large": LargeUNet,
 }
 
 

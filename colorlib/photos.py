@@ -5,16 +5,17 @@ the ones that are wrong or missing. `folder:PATH` and `torchvision:NAME` open an
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from colorlib.datasets import Cifar10, Torchvision
+from colorlib.derived import Joined, Reduced, Shrunk, Source
 from colorlib.files import sha256_of_names
-from colorlib.images import MAX_PIXELS, Photo, Pixels, shrink
+from colorlib.images import MAX_PIXELS, Photo, Pixels
 from colorlib.keys import split_by_content
 from colorlib.sources import Bundled, Folder, Listed
 
@@ -61,24 +62,6 @@ class PhotoSet(Sequence[Photo]):
             return list(pool.map(lambda photo: photo.load(), self.photos))
 
 
-class Source(Protocol):
-    """What every source promises."""
-
-    @property
-    def terms(self) -> str:
-        """The photographs' own terms of use, in a line."""
-        ...
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits there are, of train, val and test."""
-        ...
-
-    def photos(self, split: str) -> tuple[Photo, ...]:
-        """The photographs of a split, verified, or a ValueError that names what is wrong."""
-        ...
-
-
 @runtime_checkable
 class Fetched(Protocol):
     """What a source promises that is downloaded."""
@@ -122,35 +105,7 @@ SOURCES: dict[str, Source] = {
     ),
 }
 """Every source by its name; `folder:PATH` and `torchvision:NAME` are opened by `find_source`."""
-
-
-@dataclass(frozen=True)
-class Shrunk:
-    """Another source's photographs, shrunk until their short side has `short_side` pixels."""
-
-    source: Source
-    short_side: int
-
-    @property
-    def terms(self) -> str:
-        """Those of the photographs."""
-        return self.source.terms
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Those of the source."""
-        return self.source.splits
-
-    def photos(self, split: str) -> tuple[Photo, ...]:
-        """The source's photographs, each shrunk when it is decoded."""
-
-        def shrunk(load: Callable[[], Pixels]) -> Pixels:
-            return shrink(load(), self.short_side)
-
-        return tuple(
-            replace(photo, digest=f"{photo.digest}@{self.short_side}", load=partial(shrunk, photo.load))
-            for photo in self.source.photos(split)
-        )
+NAMES = ", ".join(SOURCES)
 
 
 def named(photos: str) -> None:
@@ -159,16 +114,17 @@ def named(photos: str) -> None:
     Raises:
         ValueError: the message lists the names there are.
     """
-    if photos.partition("@")[0] not in SOURCES:
-        raise ValueError(
-            f"no photographs are called {photos!r}: there are {', '.join(SOURCES)}, each also as NAME@SIDE"
-        )
+    if ":" in photos:
+        raise ValueError(f"{photos} cannot be a part of a name: take one of {NAMES}")
+    find_source(photos)
 
 
 def find_source(name: str, *, max_pixels: int = MAX_PIXELS) -> Source:
     """The source called `name`: a row of `SOURCES`, `folder:PATH` or `torchvision:NAME`.
 
-    `NAME@SIDE` is a row of `SOURCES` with its photographs shrunk to a short side of SIDE pixels.
+    A row of `SOURCES` may be changed by what follows its name: `NAME@SIDE` shrinks its photographs to a short side of
+    SIDE pixels, `NAME~SHARE` trains on that share of them, `NAME+OTHER` trains on OTHER's photographs too. Validation
+    and test photographs are all those of the first name.
 
     Raises:
         ValueError: no such source; the message lists those there are.
@@ -178,16 +134,27 @@ def find_source(name: str, *, max_pixels: int = MAX_PIXELS) -> Source:
         return Folder(path=Path(rest).expanduser(), max_pixels=max_pixels)
     if kind == "torchvision" and rest:
         return Torchvision(name=rest)
-    plain, at, side = name.partition("@")
-    if at and plain in SOURCES:
+    parts = tuple(_changed(part, name) for part in name.split("+"))
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _changed(part: str, whole: str) -> Source:
+    """One source of a name, shrunk or reduced as it says."""
+    unreduced, reduced, share = part.partition("~")
+    plain, shrunk, side = unreduced.partition("@")
+    if plain not in SOURCES:
+        raise ValueError(f"no photographs are called {whole!r}: there are {NAMES}, folder:PATH, torchvision:NAME")
+    source = SOURCES[plain]
+    if shrunk:
         if not side.isdecimal() or int(side) < 1:
-            raise ValueError(f"{name}: write the short side in pixels after the @, for example {plain}@256")
-        return Shrunk(SOURCES[plain], int(side))
-    if name not in SOURCES:
-        raise ValueError(
-            f"no photographs are called {name!r}: there are {', '.join(SOURCES)}, folder:PATH, torchvision:NAME"
-        )
-    return SOURCES[name]
+            raise ValueError(f"{whole}: write the short side in pixels after the @, for example {plain}@256")
+        source = Shrunk(source, int(side))
+    if reduced:
+        try:
+            source = Reduced(source, float(share))
+        except ValueError:
+            raise ValueError(f"{whole}: write a share above 0 and up to 1 after the ~, as in {plain}~0.25") from None
+    return source
 
 
 def open_photos(name: str, split: str, *, max_pixels: int = MAX_PIXELS) -> PhotoSet:

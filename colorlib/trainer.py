@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from colorlib import keys
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
@@ -22,9 +22,10 @@ from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, cente
 from colorlib.devices import prepare
 from colorlib.identity import changes, other_run, run_key
 from colorlib.images import MAX_PIXELS
+from colorlib.learner import SCHEDULES, Learner
 from colorlib.measurements import Epoch, Notice, Update, epoch_of_row
 from colorlib.model import NETWORKS, Network
-from colorlib.objectives import OBJECTIVES
+from colorlib.objectives import OBJECTIVES, Batch
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.provenance import commit, hardware, versions
 from colorlib.runs import Run
@@ -38,7 +39,7 @@ class NonFiniteLossError(RuntimeError):
 def build_network(config: RunConfig) -> Network:
     """The configured network with its initial weights, which are a function of the seed (PyTorch's own default)."""
     with keys.torch_seeded(config.seed, "initial weights"):
-        network = NETWORKS[config.network](TARGETS[config.target].head)
+        network = NETWORKS[config.network](TARGETS[config.target]().head)
     return network.to(memory_format=torch.channels_last)
 
 
@@ -114,10 +115,14 @@ class _Loop:
         self.training = TrainingPhotos(training.decode(), training.names, augmentation)
         self.validation = center_crops(validation.decode(), validation.names, config.crop_size)
         self.target = TARGETS[config.target]()
-        self.objective = OBJECTIVES[config.objective]()
-        self.network = build_network(config).to(device)
-        self.adam = torch.optim.Adam(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        self.objective = OBJECTIVES[config.objective](self.target, config.seed)
+        self.objective.fit(self.training.originals)
+        self.objective.to(device)
+        self.network = Learner(
+            build_network(config).to(device),
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            average=config.ema,
         )
         self.history: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
@@ -130,18 +135,19 @@ class _Loop:
             yield from (epoch_of_row(row) for row in self.history)
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
             yield from self._epoch(epoch)
-        self.run.write_weights(self.network.state_dict(), step=self.config.updates)
+        self.run.write_weights(self.network.result.state_dict(), step=self.config.updates)
 
     def _epoch(self, epoch: int) -> Iterator[Update | Epoch]:
         config, started = self.config, time.perf_counter()
-        self.network.train()
+        self.network.module.train()
         step = (epoch - 1) * config.updates_per_epoch
         losses, sizes = [], []
         for batch in self.training.batches(config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch):
-            loss = self._loss(batch)
-            self.adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.adam.step()
+            asked = self._batch(batch)
+            output = self._answer(self.network.module, asked)
+            loss = self.objective(output, asked)
+            self.network.update(loss, rate=SCHEDULES[config.schedule](step / config.updates))
+            self.objective.learn(output.detach(), asked)
             step += 1
             losses.append(loss.detach())
             sizes.append(len(batch))
@@ -175,19 +181,23 @@ class _Loop:
         self._save(epoch, step)
         yield epoch_of_row(self.history[-1])
 
-    def _loss(self, batch: Tensor) -> Tensor:
-        """The objective on one batch of photographs, `(B, 3, S, S)` uint8."""
-        rgb = batch.to(self.device)
-        light = (lightness(rgb) / 100.0).contiguous(memory_format=torch.channels_last)
-        encoded = self.target.encode(rgb.float() / 255.0)
-        return self.objective(self.network(light), encoded)
+    def _batch(self, crops: Tensor) -> Batch:
+        """What the network is asked about photographs, `(B, 3, S, S)` uint8."""
+        pixels = crops.to(self.device)
+        rgb = pixels.float() / 255.0
+        return Batch(light=lightness(pixels), rgb=rgb, encoded=self.target.encode(rgb))
+
+    def _answer(self, network: nn.Module, batch: Batch) -> Tensor:
+        answer: Tensor = network((batch.light / 100.0).contiguous(memory_format=torch.channels_last))
+        return answer
 
     @torch.inference_mode()
     def _validate(self) -> float:
-        self.network.eval()
+        network = self.network.result.eval()
         total = 0.0
-        for batch in torch.split(self.validation, self.config.batch_size):
-            total += float(self._loss(batch)) * len(batch)
+        for crops in torch.split(self.validation, self.config.batch_size):
+            asked = self._batch(crops)
+            total += float(self.objective(self._answer(network, asked), asked)) * len(crops)
         mean = total / len(self.validation)
         if not math.isfinite(mean):
             raise NonFiniteLossError(f"the validation loss is {mean}; the run stops, its last checkpoint is intact")
@@ -196,27 +206,17 @@ class _Loop:
     def _save(self, epoch: int, step: int) -> None:
         if epoch in self.config.keep_epochs:
             # Before the checkpoint: what a checkpoint says was done must be there.
-            self.run.write_epoch_weights(self.network.state_dict(), epoch=epoch, step=step)
+            self.run.write_epoch_weights(self.network.result.state_dict(), epoch=epoch, step=step)
         facts = {"key": self.key, "history": self.history, "timing": self.timing}
         save_checkpoint(self.run.checkpoints, Checkpoint(step=step, state=self._state(), facts=facts))
         self.run.write_history(self.history, self.timing)
 
     def _state(self) -> dict[str, Tensor]:
-        state = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            for slot, value in self.adam.state[parameter].items():
-                state[f"adam.{slot}.{name}"] = value
-        return state
+        return self.network.state("network") | {f"objective.{k}": v for k, v in self.objective.learned().items()}
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.history = list(checkpoint.facts["history"])
         self.timing = list(checkpoint.facts["timing"])
+        self.network.restore(checkpoint.state, "network")
         state = checkpoint.state
-        self.network.load_state_dict({name: state[f"network.{name}"] for name in self.network.state_dict()})
-        for name, parameter in self.network.named_parameters():
-            self.adam.state[parameter] = {
-                "step": state[f"adam.step.{name}"].clone(),
-                # In the parameter's own memory order, as Adam itself would have made them.
-                "exp_avg": torch.empty_like(parameter).copy_(state[f"adam.exp_avg.{name}"]).detach(),
-                "exp_avg_sq": torch.empty_like(parameter).copy_(state[f"adam.exp_avg_sq.{name}"]).detach(),
-            }
+        self.objective.restore({k.removeprefix("objective."): state[k] for k in state if k.startswith("objective.")})

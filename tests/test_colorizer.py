@@ -11,22 +11,26 @@ from skimage import color
 from colorlib.color import lightness
 from colorlib.colorizer import Colorizer, load_run, with_true_lightness
 from colorlib.keys import torch_seeded
-from colorlib.model import EncoderDecoder
+from colorlib.model import NETWORKS, EncoderDecoder, Network
 from colorlib.runs import Run
 from colorlib.targets import RGB
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def network() -> EncoderDecoder:
+def strong(kind: type[Network]) -> Network:
     """A network whose output depends strongly on all it sees, unlike one with its initial weights."""
     with torch_seeded(1, "test"):
-        network = EncoderDecoder(RGB.head)
-        for layer in (*network.encoder, *network.decoder):
+        network = kind(RGB.head)
+        for layer in network.modules():
             if isinstance(layer, torch.nn.Conv2d):
                 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return network.to(memory_format=torch.channels_last).eval()
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return strong(EncoderDecoder)
 
 
 def light(height: int, width: int) -> torch.Tensor:
@@ -37,7 +41,7 @@ def light(height: int, width: int) -> torch.Tensor:
     ("size", "tile"),
     [((1, 1), 16), ((1, 40), 16), ((16, 16), 16), ((17, 33), 16), ((37, 53), 16), ((48, 15), 16), ((11, 7), 5)],
 )
-def test_tiles_give_the_whole_pictures_result(network: EncoderDecoder, size: tuple[int, int], tile: int):
+def test_tiles_give_the_whole_pictures_result(network: Network, size: tuple[int, int], tile: int):
     picture = light(*size)
     with torch.inference_mode():
         whole = network(picture / 100)
@@ -49,7 +53,19 @@ def test_tiles_give_the_whole_pictures_result(network: EncoderDecoder, size: tup
         assert whole.std() > 0.1, "the network's output varies, so a seam would show"
 
 
-def test_pictures_of_a_batch_are_colored_apart(network: EncoderDecoder):
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", [(1, 1), (90, 61), (33, 130)])
+def test_tiles_of_every_network_give_the_whole_pictures_result(name: str, size: tuple[int, int]):
+    network, picture = strong(NETWORKS[name]), light(*size)
+    with torch.inference_mode():
+        whole = network(picture / 100)
+    tiled = Colorizer(network=network, target=RGB(), device=CPU, tile=23)(picture)
+    assert (tiled - whole).abs().max() < 1e-5
+    if min(size) > 1:
+        assert whole.std() > 0.1
+
+
+def test_pictures_of_a_batch_are_colored_apart(network: Network):
     pictures = torch.cat((light(9, 20), light(9, 20).flip(-1)))
     colorize = Colorizer(network=network, target=RGB(), device=CPU, tile=16)
     both = colorize(pictures)
@@ -58,7 +74,7 @@ def test_pictures_of_a_batch_are_colored_apart(network: EncoderDecoder):
         assert (both[i : i + 1] - colorize(pictures[i : i + 1])).abs().max() < 1e-5
 
 
-def test_a_halo_that_is_too_small_would_show(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
+def test_a_halo_that_is_too_small_would_show(network: Network, monkeypatch: pytest.MonkeyPatch):
     picture = light(17, 20)
     with torch.inference_mode():
         whole = network(picture / 100)
@@ -67,7 +83,7 @@ def test_a_halo_that_is_too_small_would_show(network: EncoderDecoder, monkeypatc
     assert (tiled - whole).abs().max() > 1e-4
 
 
-def test_memory_is_bounded_by_the_tile(network: EncoderDecoder, monkeypatch: pytest.MonkeyPatch):
+def test_memory_is_bounded_by_the_tile(network: Network, monkeypatch: pytest.MonkeyPatch):
     seen = []
 
     def forward(piece: torch.Tensor) -> torch.Tensor:
@@ -80,7 +96,7 @@ def test_memory_is_bounded_by_the_tile(network: EncoderDecoder, monkeypatch: pyt
     assert max(height for height, _ in seen) == max(width for _, width in seen) == 16 + 2 * 6
 
 
-def test_the_default_tile_is_larger_than_a_photograph_of_bsds500(network: EncoderDecoder):
+def test_the_default_tile_is_larger_than_a_photograph_of_bsds500(network: Network):
     assert Colorizer(network=network, target=RGB(), device=CPU).tile >= 481
 
 
@@ -114,7 +130,7 @@ def test_what_leaves_the_gamut_is_clipped():
 
 
 @pytest.fixture
-def run(tmp_path: Path, network: EncoderDecoder) -> Run:
+def run(tmp_path: Path, network: Network) -> Run:
     """A run directory with last weights and those of epoch 3."""
     found = Run(tmp_path / "run")
     found.write_record({"config": {"target": "rgb", "network": "encoder-decoder"}})
@@ -124,7 +140,7 @@ def run(tmp_path: Path, network: EncoderDecoder) -> Run:
     return found
 
 
-def test_a_run_is_loaded_with_its_weights(run: Run, network: EncoderDecoder):
+def test_a_run_is_loaded_with_its_weights(run: Run, network: Network):
     picture = light(20, 21)
     with torch.inference_mode():
         expected = network(picture / 100)

@@ -5,14 +5,15 @@ import torch
 from torch import nn
 
 from colorlib.costs import Pix2pixUNet, multiply_adds, receptive_field
-from colorlib.model import NETWORKS, parameter_count
+from colorlib.model import NETWORKS, EncoderDecoder, LargeUNet, SkipEncoderDecoder, UNet, parameter_count
 from colorlib.targets import TARGETS
 
+FIELDS = {EncoderDecoder: 13, SkipEncoderDecoder: 13, UNet: 75, LargeUNet: 75}
 PAPERS = ((1, 64), (64, 128), (128, 256), (256, 128), (128, 64), (64, 3))
 
 
 def test_the_papers_multiply_adds_are_those_of_its_layers():
-    network = NETWORKS["encoder-decoder"](TARGETS["rgb"].head)
+    network = NETWORKS["encoder-decoder"](TARGETS["rgb"]().head)
     expected = sum(9 * before * after for before, after in PAPERS)
     assert multiply_adds(network, 24, 40) == 24 * 40 * expected
 
@@ -52,8 +53,36 @@ def test_the_receptive_field_of_known_stacks(layers: list[nn.Module], width: int
 def test_every_network_sees_what_its_halo_says():
     for network in NETWORKS.values():
         torch.manual_seed(1)
-        built = network(TARGETS["rgb"].head)
-        assert receptive_field(built.double(), reach=16) == 2 * built.halo + 1
+        built = network(TARGETS["rgb"]().head)
+        field = receptive_field(built.double(), reach=built.halo + 1, trials=1, stride=built.stride)
+        # What downsamples rounds its halo up to a whole number of its strides.
+        assert 2 * (built.halo - built.stride) + 1 < field <= 2 * built.halo + 1
+        assert built.halo % built.stride == 0
+        assert field == FIELDS[network]
+
+
+def test_the_small_unet_is_within_the_papers_budget():
+    head = TARGETS["rgb"]().head
+    with torch.device("meta"):
+        paper, small, large = (network(head) for network in (EncoderDecoder, UNet, LargeUNet))
+    assert parameter_count(small) <= 740_227 < parameter_count(large)
+    of_paper = multiply_adds(paper, 64, 64)
+    assert multiply_adds(small, 64, 64) < of_paper / 10
+    assert multiply_adds(large, 64, 64) < of_paper
+
+
+def test_skip_connections_add_the_weights_of_what_they_bring():
+    with torch.device("meta"):
+        network = SkipEncoderDecoder(TARGETS["rgb"]().head)
+    assert parameter_count(network) == 740_227 + 9 * (128 * 64 + 64 * 3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (16, 24), (21, 13)])
+def test_every_network_keeps_height_and_width(name: str, size: tuple[int, int]):
+    network = NETWORKS[name](TARGETS["lab"]().head).eval()
+    with torch.inference_mode():
+        assert network(torch.rand(1, 1, *size)).shape == (1, 2, *size)
 
 
 def test_a_field_wider_than_was_looked_at_is_not_guessed():

@@ -6,7 +6,7 @@ from torch import nn
 
 from colorlib.keys import torch_seeded
 from colorlib.model import NETWORKS, EncoderDecoder, Head, parameter_count
-from colorlib.objectives import OBJECTIVES
+from colorlib.objectives import OBJECTIVES, Batch
 from colorlib.targets import RGB, TARGETS
 
 LAYERS = [(1, 64), (64, 128), (128, 256), (256, 128), (128, 64), (64, 3)]
@@ -82,5 +82,6 @@ def test_the_papers_target_is_the_picture_itself():
 def test_the_papers_loss_is_the_mean_over_3hw():
     output, encoded = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
     output[1, 2, 3, 4], encoded[0, 0, 0, 0] = 0.5, 1.0
-    loss = OBJECTIVES["mse"]()(output, encoded)
+    batch = Batch(light=torch.zeros(2, 1, 4, 5), rgb=encoded, encoded=encoded)
+    loss = OBJECTIVES["mse"](TARGETS["rgb"](), 0)(output, batch)
     assert loss.item() == pytest.approx((0.25 + 1.0) / (2 * 3 * 4 * 5))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pictures import noise
 from PIL import Image
 
 from colorlib import places, sources
+from colorlib.derived import origins
 from colorlib.files import sha256
 from colorlib.keys import split_by_content
 from colorlib.photos import SOURCES, find_source, open_photos
@@ -510,3 +512,46 @@ def test_photographs_can_be_had_shrunk():
 def test_a_side_that_is_no_number_is_refused(name: str):
     with pytest.raises(ValueError, match=f"{name}: write the short side in pixels after the @"):
         open_photos(name, "test")
+
+
+# A share of the photographs, and several sources
+
+
+def test_a_share_of_the_training_photographs_is_a_part_of_a_larger_share(photographs: Path):
+    whole, half, tenth = (open_photos(f"bsds500{share}", "train") for share in ("", "~0.5", "~0.1"))
+    assert (len(whole), len(half), len(tenth)) == (200, 100, 20)
+    assert set(tenth.names) < set(half.names) < set(whole.names)
+    assert half.names == [name for name in whole.names if name in set(half.names)], "the order stays"
+    assert len({whole.digest, half.digest, tenth.digest}) == 3
+    assert open_photos("bsds500~0.1", "test").digest == open_photos("bsds500", "test").digest
+    assert len(open_photos("bundled~0.01", "train")) == 1, "never none"
+    small = open_photos("bundled@64~0.4", "train")
+    assert [min(pixels.shape[:2]) for pixels in small.decode()] == [64]
+
+
+def test_joined_sources_train_together_and_are_judged_on_the_first(photographs: Path):
+    joined = {split: open_photos("bundled+bsds500~0.1", split) for split in ("train", "val", "test")}
+    first = {split: open_photos("bundled", split) for split in ("train", "val", "test")}
+    assert len(joined["train"]) == len(first["train"]) + 20
+    assert len(set(joined["train"].names)) == len(joined["train"])
+    for split in ("val", "test"):
+        assert [photo.digest for photo in joined[split]] == [photo.digest for photo in first[split]]
+    assert "Arbelaez" in joined["train"].terms
+    assert "Middlebury" in joined["train"].terms
+
+
+@pytest.mark.parametrize("name", ["bundled~0", "bundled~1.5", "bundled~", "bundled~half", "bundled~-1", "bundled~nan"])
+def test_a_share_that_is_none_is_refused(name: str):
+    with pytest.raises(ValueError, match=re.escape(f"{name}: write a share above 0 and up to 1 after the ~")):
+        find_source(name)
+
+
+def test_a_joined_source_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"no photographs are called 'bundled\+imagenet'"):
+        find_source("bundled+imagenet")
+
+
+def test_what_photographs_are_made_of_is_known():
+    made = find_source("bsds500~0.5+imagenet-sample@256+bundled")
+    assert origins(made) == (SOURCES["bsds500"], SOURCES["imagenet-sample"], SOURCES["bundled"])
+    assert origins(SOURCES["cifar10"]) == (SOURCES["cifar10"],)

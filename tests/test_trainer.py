@@ -563,10 +563,10 @@ def test_the_first_update_is_adam_as_its_paper_prints_it(photos, tmp_path):
         gradient = weight.grad
         scale = float(gradient.abs().max())
         assert scale > 0
-        first, second = checkpoint.state[f"adam.exp_avg.{name}"], checkpoint.state[f"adam.exp_avg_sq.{name}"]
+        first, second = (checkpoint.state[f"network.adam.{slot}.{name}"] for slot in ("exp_avg", "exp_avg_sq"))
         torch.testing.assert_close(first.double(), (1 - beta1) * gradient, rtol=1e-4, atol=1e-6 * scale)
         torch.testing.assert_close(second.double(), (1 - beta2) * gradient**2, rtol=1e-3, atol=1e-6 * scale**2)
-        assert float(checkpoint.state[f"adam.step.{name}"]) == 1
+        assert float(checkpoint.state[f"network.adam.step.{name}"]) == 1
         m_hat, v_hat = (1 - beta1) * gradient / (1 - beta1**1), (1 - beta2) * gradient**2 / (1 - beta2**1)
         expected = weight.detach() - config.learning_rate * m_hat / (v_hat.sqrt() + epsilon)
         # Where a gradient is hardly more than epsilon, its float32 rounding shows in the quotient.

@@ -140,7 +140,7 @@ class Evidence:
     def network(self) -> Network:
         """The profile's network, untrained: what arithmetic alone can say of it."""
         config = self.profile.config(self.profile.seeds[0])
-        return NETWORKS[config.network](TARGETS[config.target].head)
+        return NETWORKS[config.network](TARGETS[config.target]().head)
 
     def command(self, target: str) -> str:
         """The command line that makes something of this profile."""

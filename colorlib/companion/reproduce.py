@@ -15,8 +15,9 @@ from colorlib.companion.notebooks import Execution, execute, read_record
 from colorlib.companion.plan import NOTEBOOKS, Step, needed, steps
 from colorlib.companion.progress import progress_printer
 from colorlib.companion.report import sources, write_report
+from colorlib.derived import origins
 from colorlib.files import sha256, sha256_of_names, write_json
-from colorlib.photos import Fetched, Shrunk, find_source, open_photos
+from colorlib.photos import Fetched, find_source, open_photos
 from colorlib.places import PhotosMissingError, UnreachableError
 from colorlib.profiles import PROJECT, Profile, load_profile
 from colorlib.provenance import source_digest
@@ -131,17 +132,16 @@ def _ensure_photos(name: str) -> None:
         UnreachableError: they are not here and their home does not answer.
         ValueError: they are not here, or not what they should be, for another reason.
     """
-    source = find_source(name)
-    if isinstance(source, Shrunk):
-        source = source.source
     try:
         _digests(name)
     except PhotosMissingError as error:
-        if not isinstance(source, Fetched):
+        fetched = [source for source in origins(find_source(name)) if isinstance(source, Fetched)]
+        if not fetched:
             raise
         print(f"{error}\ndownloading {name} …")
-        for _ in tqdm(source.fetch(), total=source.files_to_fetch, unit="file", dynamic_ncols=True):
-            pass
+        for source in fetched:
+            for _ in tqdm(source.fetch(), total=source.files_to_fetch, unit="file", dynamic_ncols=True):
+                pass
 
 
 def _digests(name: str) -> list[tuple[str, str]]:
