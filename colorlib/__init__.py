@@ -8,20 +8,21 @@ circles. tests/test_architecture.py holds the imports against this table.
 
 ```
 0  color        sRGB and CIE LAB: pure functions on tensors
-0  devices      where the arithmetic runs, and its promise to give the same numbers again
 0  files        whole files or none, named by their SHA-256
 0  images       any image file as the 8-bit sRGB picture a viewer would show
 0  keys         randomness as a function of (seed, purpose, position), never a state
-0  learner      a module, its Adam and their average: SCHEDULES
 0  measurements what training tells whoever listens
 0  model        the networks: NETWORKS, the paper's first
 0  places       where files of photographs lie, and how they get here
+0  ranks        several processes that train one network, as torchrun starts them
 1  checkpoint   named tensors and a step in one file that verifies itself
 1  costs        what a network costs and sees: multiply-adds, receptive field
 1  critics      networks that judge colors: a discriminator, VGG-16's features
 1  data         decoded photographs become batches
 1  datasets     photographs that are data sets: CIFAR-10, torchvision's
 1  derived      photographs made of others: shrunk, a share of them, several sources joined
+1  devices      where the arithmetic runs, and its promise to give the same numbers again
+1  learner      a module, its Adam and their average: SCHEDULES
 1  metrics      how close a colorization is to the truth, one value per image
 1  provenance   which source, which versions, which machine a number comes from
 1  sources      photographs that are files: listed, bundled, in any folder
@@ -38,8 +39,9 @@ circles. tests/test_architecture.py holds the imports against this table.
 5  scoring      scores a finished run and leaves what a later reader relies on
 5  trainer      the loop: a generator of measurements; to resume, start it again
 6  companion/   notebooks, figures, tables and the report of finished runs
-7  cli          the commands; nothing heavy is imported before one needs it
-8  __main__     `python -m colorlib`
+7  commands     what each command does; nothing heavy is imported before one needs it
+8  cli          what may be written on the command line, and how a command ends
+9  __main__     `python -m colorlib`
 ```
 
 `trainer` stands higher than its imports ask for: so no module that reads runs can import it.

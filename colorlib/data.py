@@ -4,7 +4,7 @@ All photographs are decoded once and kept as uint8. Which photographs an epoch t
 small table (`EpochPlan`) that is a function of (seed, epoch) alone: row i of it can be made again at any time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +82,24 @@ class TrainingPhotos:
         self.sizes = np.array([photo.shape[:2] for photo in pixels], dtype=np.int64)
         self.augmentation = augmentation
 
-    def batches(self, crops: int, batch_size: int, *, seed: int, epoch: int) -> Iterator[Tensor]:
-        """Yield the epoch's batches, each `(B, 3, S, S)` uint8; the last one is smaller where crops do not divide."""
+    def batches(
+        self, crops: int, batch_size: int, *, seed: int, epoch: int, part: Callable[[int], range] = range
+    ) -> Iterator[Tensor]:
+        """Yield the epoch's batches, each `(B, 3, S, S)` uint8; the last one is smaller where crops do not divide.
+
+        Args:
+            crops: how many crops the epoch takes.
+            batch_size: crops per update.
+            seed: the run's seed.
+            epoch: counted from 1.
+            part: which crops of a batch are wanted, given how many it has; all of them without it.
+        """
         plan = plan_epoch(self.sizes, crops, self.augmentation, seed=seed, epoch=epoch)
         for start in range(0, crops, batch_size):
             rows = range(start, min(start + batch_size, crops))
-            yield torch.stack([self._crop(plan, row) for row in rows])
+            wanted = [self._crop(plan, rows[place]) for place in part(len(rows))]
+            size = self.augmentation.crop_size
+            yield torch.stack(wanted) if wanted else torch.empty(0, 3, size, size, dtype=torch.uint8)
 
     def _crop(self, plan: EpochPlan, row: int) -> Tensor:
         size, top, left = self.augmentation.crop_size, plan.top[row], plan.left[row]

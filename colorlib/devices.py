@@ -6,6 +6,8 @@ import sys
 
 import torch
 
+from colorlib import ranks
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """glibc's names for what mallopt(3) sets."""
 
@@ -24,7 +26,7 @@ def choose_device(name: str = "auto") -> torch.device:
             raise ValueError(f"device={name}: not on this machine ({str(error).splitlines()[0]}); try cpu") from error
         return device
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        return torch.device("cuda", ranks.on_this_machine()[0]) if ranks.size() > 1 else torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
@@ -52,14 +54,15 @@ def prepare(name: str = "auto", threads: int | None = None) -> torch.device:
 
     Args:
         name: `auto`, `cpu`, `cuda`, `mps`, …
-        threads: threads of the CPU; None takes one per usable core. Equal bytes need an equal number.
+        threads: threads of the CPU; None takes one per usable core, shared among the processes that torchrun started
+            here. Equal bytes need an equal number.
 
     Raises:
         ValueError: no such device here, or fewer than one thread.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads}: it must be at least 1")
-    torch.set_num_threads(threads or usable_cores())
+    torch.set_num_threads(threads or max(1, usable_cores() // ranks.on_this_machine()[1]))
     _keep_freed_memory()
     device = choose_device(name)
     if device.type == "cuda":

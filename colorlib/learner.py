@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from colorlib import ranks
+
 
 def constant(progress: float) -> float:
     """The paper's: the learning rate stays as it is (Sec. III.E)."""
@@ -53,12 +55,19 @@ class Learner:
         self.result = copy.deepcopy(module) if average else module
         """What validation and the run's weights take: the mean of the weights, or the weights."""
 
-    def update(self, loss: Tensor, *, rate: float = 1.0) -> None:
-        """Do one step of Adam against `loss`, with this share of the learning rate."""
+    def update(self, loss: Tensor, *, share: float = 1.0, rate: float = 1.0) -> None:
+        """Do one step of Adam, the same in every process.
+
+        Args:
+            loss: a mean over this process's part of the batch.
+            share: the part's share of the batch.
+            rate: share of the learning rate.
+        """
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate * rate
         self.adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * share).backward()  # type: ignore[no-untyped-call]
+        ranks.sum_gradients(self.module)
         self.adam.step()
         if self.average:
             with torch.no_grad():

@@ -28,6 +28,8 @@ class Batch:
     """The photographs, `(B, 3, H, W)` float in [0, 1]."""
     encoded: Tensor
     """The photographs as the target encodes them, `(B, C, H, W)`."""
+    share: float = 1.0
+    """How much of the update's batch these photographs are: less than 1 where several processes share it."""
 
 
 class Objective(nn.Module):
@@ -161,7 +163,7 @@ class Adversarial(Objective):
         made = self.discriminator(batch.light, self.target.decode(output, batch.light))
         entropy = nn.functional.binary_cross_entropy_with_logits
         loss = (entropy(real, torch.ones_like(real)) + entropy(made, torch.zeros_like(made))) / 2.0
-        self.learner.update(loss)
+        self.learner.update(loss, share=batch.share)
 
     def learned(self) -> dict[str, Tensor]:
         """The discriminator, and its Adam."""

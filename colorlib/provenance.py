@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from colorlib import ranks
 from colorlib.files import sha256, sha256_of_names
 
 PACKAGE = Path(__file__).parent
@@ -77,6 +78,8 @@ def hardware(device: torch.device) -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "device": device.type,
     }
+    if ranks.size() > 1:
+        found["processes"] = ranks.size()
     if device.type == "cuda":
         found["accelerator"] = torch.cuda.get_device_name(device)
     return found

@@ -4,13 +4,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from colorlib import ranks
 from colorlib.baselines import BASELINES
 from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness
@@ -98,11 +99,16 @@ def score_run(
         )
     found = scored_photos(photos or own, split, max_pixels=max_pixels)
     methods = network_methods(path, device)
+    own_part = ranks.part(len(found))
     rows: list[Score] = []
-    yield 0, len(found)
-    for done, scores in enumerate(score(methods, found), start=1):
+    yield 0, len(own_part)
+    part = replace(found, photos=found.photos[own_part.start : own_part.stop])
+    for done, scores in enumerate(score(methods, part), start=1):
         rows += scores
-        yield done, len(found)
+        yield done, len(own_part)
+    rows = ranks.gathered(rows)
+    if not ranks.first():
+        return
     metrics, per_image = score_files(path, photos or own, split, own=own)
     write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
 

@@ -8,13 +8,14 @@ same bytes in history.csv and weights.safetensors as one that ran through.
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from colorlib import keys
+from colorlib import keys, ranks
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig
@@ -73,8 +74,11 @@ def train(
     """
     where = prepare(device, threads)
     run = Run(path)
-    with run.locked():
-        run.remove_leftovers()
+    # Of several processes the first keeps the directory; the others read what it wrote.
+    with run.locked() if ranks.first() else nullcontext():
+        if ranks.first():
+            run.remove_leftovers()
+        ranks.wait()
         photos = {split: open_photos(config.photos, split, max_pixels=max_pixels) for split in ("train", "val")}
         key = run_key(config, photos)
         checkpoint, complaints = load_newest(run.checkpoints)
@@ -88,14 +92,16 @@ def train(
         if other:
             yield Notice(text=f"restarted: {other}")
             checkpoint = None
-        if checkpoint is None:
-            # An interrupted run must not look finished by what an older one left.
-            run.discard()
         made_on = {"versions": versions(), "hardware": hardware(where)}
-        if checkpoint is None or not (run.path / "run.json").is_file():
-            run.write_record(key | made_on | {"commit": commit()})
-        else:
-            yield from (Notice(text=text) for text in changes(run.record(), made_on))
+        ranks.wait()
+        if ranks.first():
+            if checkpoint is None:
+                # An interrupted run must not look finished by what an older one left.
+                run.discard()
+            if checkpoint is None or not (run.path / "run.json").is_file():
+                run.write_record(key | made_on | {"commit": commit()})
+            else:
+                yield from (Notice(text=text) for text in changes(run.record(), made_on))
         yield from loop.resume(checkpoint)
 
 
@@ -131,29 +137,36 @@ class _Loop:
         """Do the epochs that are left, then write what the run promised."""
         if checkpoint:
             self._restore(checkpoint)
-            self.run.write_history(self.history, self.timing)
+            if ranks.first():
+                self.run.write_history(self.history, self.timing)
             yield from (epoch_of_row(row) for row in self.history)
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
             yield from self._epoch(epoch)
-        self.run.write_weights(self.network.result.state_dict(), step=self.config.updates)
+        if ranks.first():
+            self.run.write_weights(self.network.result.state_dict(), step=self.config.updates)
 
     def _epoch(self, epoch: int) -> Iterator[Update | Epoch]:
         config, started = self.config, time.perf_counter()
+        rate = SCHEDULES[config.schedule]
         self.network.module.train()
         step = (epoch - 1) * config.updates_per_epoch
         losses, sizes = [], []
-        for batch in self.training.batches(config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch):
-            asked = self._batch(batch)
+        plan = self.training.batches(
+            config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch, part=ranks.part
+        )
+        for done, crops in enumerate(plan):
+            size = min(config.batch_size, config.crops_per_epoch - done * config.batch_size)
+            asked = self._batch(crops, of=size)
             output = self._answer(self.network.module, asked)
             loss = self.objective(output, asked)
-            self.network.update(loss, rate=SCHEDULES[config.schedule](step / config.updates))
+            self.network.update(loss, share=asked.share, rate=rate(step / config.updates))
             self.objective.learn(output.detach(), asked)
             step += 1
-            losses.append(loss.detach())
-            sizes.append(len(batch))
+            losses.append(loss.detach() * asked.share)
+            sizes.append(size)
             yield Update(epoch=epoch, step=step)
         # One look at the losses per epoch: asking for each as it comes would make a GPU wait 100 times.
-        values = torch.stack(losses).cpu().double()
+        values = ranks.total(torch.stack(losses)).cpu().double()
         if not bool(values.isfinite().all()):
             first = step - len(losses) + int((~values.isfinite()).nonzero()[0]) + 1
             raise NonFiniteLossError(
@@ -178,14 +191,17 @@ class _Loop:
                 "validation_seconds": round(ended - trained, 3),
             }
         )
-        self._save(epoch, step)
+        if ranks.first():
+            self._save(epoch, step)
         yield epoch_of_row(self.history[-1])
 
-    def _batch(self, crops: Tensor) -> Batch:
-        """What the network is asked about photographs, `(B, 3, S, S)` uint8."""
-        pixels = crops.to(self.device)
+    def _batch(self, crops: Tensor, *, of: int) -> Batch:
+        """What the network is asked about photographs, `(B, 3, S, S)` uint8, `of` how many in all processes."""
+        share = len(crops) / of
+        # Fewer photographs than processes: one that has none computes on black, which then counts for nothing.
+        pixels = (crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])).to(self.device)
         rgb = pixels.float() / 255.0
-        return Batch(light=lightness(pixels), rgb=rgb, encoded=self.target.encode(rgb))
+        return Batch(light=lightness(pixels), rgb=rgb, encoded=self.target.encode(rgb), share=share)
 
     def _answer(self, network: nn.Module, batch: Batch) -> Tensor:
         answer: Tensor = network((batch.light / 100.0).contiguous(memory_format=torch.channels_last))
@@ -194,11 +210,12 @@ class _Loop:
     @torch.inference_mode()
     def _validate(self) -> float:
         network = self.network.result.eval()
-        total = 0.0
-        for crops in torch.split(self.validation, self.config.batch_size):
-            asked = self._batch(crops)
-            total += float(self.objective(self._answer(network, asked), asked)) * len(crops)
-        mean = total / len(self.validation)
+        own = 0.0
+        pieces = torch.split(self.validation, self.config.batch_size)
+        for piece in ranks.part(len(pieces)):
+            asked = self._batch(pieces[piece], of=len(pieces[piece]))
+            own += float(self.objective(self._answer(network, asked), asked)) * len(pieces[piece])
+        mean = float(ranks.total(torch.tensor([own], dtype=torch.float64))) / len(self.validation)
         if not math.isfinite(mean):
             raise NonFiniteLossError(f"the validation loss is {mean}; the run stops, its last checkpoint is intact")
         return mean
