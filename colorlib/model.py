@@ -73,7 +73,7 @@ class EncoderDecoder(Network):
 
 
 class SkipEncoderDecoder(Network):
-    """The paper's network with what its outlook names (Sec. VI): each encoder layer also feeds the decoder layer that
+    """The paper's network with what its outlook names (Sec. V): each encoder layer also feeds the decoder layer that
     mirrors it, beside what that layer is fed already, as in a U-Net (Ronneberger et al. 2015). Nothing is downsampled.
     """
 

@@ -54,7 +54,7 @@ class RGB:
 class LAB:
     """a and b of CIE LAB, each divided by 110, behind a hyperbolic tangent; the photograph keeps its own L.
 
-    What the paper's outlook names in place of RGB (Sec. VI). No color of sRGB has |a| or |b| above 108.
+    What the paper's outlook names in place of RGB (Sec. V). No color of sRGB has |a| or |b| above 108.
     """
 
     kind = VALUES
