@@ -58,6 +58,14 @@ def test_the_loss_curve_is_drawn_the_same_each_time(tmp_path, epochs, seeds):
     assert "0.0044 at epoch 40" in shown.alt
     assert f"{25 * epochs:,} updates" in shown.caption
     assert ("3 seeds" if seeds == 3 else "one seed") in shown.caption
+    last = np.array([[row["validation_loss"] for row in Run(run).history()[-10:]] for run in runs])
+    noise = (
+        f"{np.mean(last.std(axis=1, ddof=1) / last.mean(axis=1)):.1%} of its mean"
+        if epochs > 1
+        else "Logarithmic scale."
+    )
+    assert noise in shown.caption
+    assert shown.caption == shown.caption.strip()
 
 
 def test_the_loss_curve_holds_both_curves(tmp_path):

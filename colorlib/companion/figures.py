@@ -126,13 +126,25 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
             f"<b>Figure 1.</b> Loss over {len(epochs)} epochs ({updates:,} updates; {seeds}). Training: mean over the "
             "epoch's augmented crops; validation: center crops of the validation photographs after each epoch. Dashed: "
             "what trivial answers get on the same validation crops. Star: the value the paper gives for epoch "
-            f"{printed.EPOCH}. Logarithmic scale."
+            f"{printed.EPOCH}. Logarithmic scale.{_noise(validation)}"
         ),
         alt=(
             f"Line chart of mean squared error against epoch. After {len(epochs)} epochs the loss is {final}. Trivial "
             f"answers on the validation crops: {reference}. The paper's point is {printed.LOSS} at epoch "
             f"{printed.EPOCH}."
         ),
+    )
+
+
+def _noise(validation: NDArray[np.float64]) -> str:
+    """How much the last epochs differ among themselves: with a constant learning rate the last weights are noisy."""
+    last = validation[:, -10:]
+    if last.shape[1] < 2:
+        return ""
+    spread = float((last.std(axis=1, ddof=1) / last.mean(axis=1)).mean())
+    return (
+        f" The learning rate is constant, so the last epoch's weights are noisy: over the last {last.shape[1]} epochs the "
+        f"validation loss of a run has a standard deviation of {spread:.1%} of its mean."
     )
 
 
