@@ -143,8 +143,8 @@ def _noise(validation: NDArray[np.float64]) -> str:
         return ""
     spread = float((last.std(axis=1, ddof=1) / last.mean(axis=1)).mean())
     return (
-        f" The learning rate is constant, so the last epoch's weights are noisy: over the last {last.shape[1]} epochs the "
-        f"validation loss of a run has a standard deviation of {spread:.1%} of its mean."
+        " The learning rate is constant, so the last epoch's weights are noisy: over the last "
+        f"{last.shape[1]} epochs the validation loss of a run has a standard deviation of {spread:.1%} of its mean."
     )
 
 
