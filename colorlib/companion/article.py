@@ -11,7 +11,16 @@ import torch
 import yaml
 
 from colorlib.companion import printed
-from colorlib.companion.article_parts import deviations, ledger, paper_folder, picture, reproduce, table, training
+from colorlib.companion.article_parts import (
+    by_source,
+    deviations,
+    ledger,
+    paper_folder,
+    picture,
+    reproduce,
+    table,
+    training,
+)
 from colorlib.companion.evidence import Evidence
 from colorlib.companion.plan import EVIDENCE, TRIPTYCHS
 from colorlib.costs import multiply_adds
@@ -127,6 +136,7 @@ def gather(profile: Profile) -> dict[str, Any]:
         "photographs": json.loads((profile.results / "data.json").read_text(encoding="utf-8")),
         "training": training(evidence),
         "table": table(evidence),
+        "by_source": by_source(profile),
         "pictures": {name: picture(profile, name, notebook) for name, notebook in PICTURES.items()},
         "deviations": deviations((paper_folder(profile) / "deviations.md").read_text(encoding="utf-8")),
         "ledger": ledger(profile),

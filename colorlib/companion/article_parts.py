@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from colorlib.baselines import BASELINES
-from colorlib.companion import printed
+from colorlib.companion import printed, sources
 from colorlib.companion.evidence import Evidence
 from colorlib.companion.exhibits import read_cells
 from colorlib.companion.tables import caption, readable
@@ -141,6 +141,23 @@ def deviations(markdown: str) -> list[list[str]]:
     lines = markdown[markdown.index("\n|") + 1 :].partition("\n\n")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [row[:3] for row in rows[2:]]
+
+
+def by_source(profile: Profile) -> dict[str, Any] | None:
+    """The table of sources as it is printed, and where the paper's error lies; None where there is none."""
+    path = profile.results / "sources.csv"
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path)
+    shown = sources.readable(table).astype(str)
+    return {
+        "caption": sources.caption(table, profile),
+        "columns": list(shown.columns),
+        "rows": [
+            [first, *(cell.replace(" [", "\n[") for cell in cells)] for first, *cells in shown.itertuples(index=False)
+        ],
+        "answers": sources.answer(table),
+    }
 
 
 def ledger(profile: Profile) -> dict[str, Any]:
