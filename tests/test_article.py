@@ -440,3 +440,19 @@ def test_the_committed_article_is_up_to_date():
     committed = PROJECT / "paper" / "companion.pdf"
     assert committed.read_bytes() == compile_article(gather(evidence), evidence), "make paper"
     assert 4 <= len(PdfReader(committed).pages) <= 6
+
+
+def test_the_table_of_sources_stands_in_it_where_there_is_one(profile, pdf):
+    assert "Which photographs?" not in text_of(pdf)
+    records = [
+        {
+            "source": source, "photographs": f"the 12 test photographs of {source}", "truth_colorfulness": 39.0,
+            "method": method, "trained on": "", "MSE": error, "MSE low": error - 0.001, "MSE high": error + 0.001,
+        }
+        for source, level in (("bsds500, 10 updates", 0.0061), ("cifar10, 10 updates", 0.0049))
+        for method, error in (("gray", level + 0.002), ("network", level))
+    ]  # fmt: skip
+    pd.DataFrame(records).to_csv(profile.results / "sources.csv", index=False)
+    text = text_of(compile_article(gather(profile), profile))
+    for words in ("Which photographs?", "cifar10, 10 updates", "0.0061", "inside its interval", "1.39 times the paper"):
+        assert typeset(words) in text
