@@ -15,7 +15,7 @@ OPTIONS  = --profile $(PROFILE) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(SEEDS)
 TORCH   := $(or $(TORCH),$(shell cat $(VENV)/torch 2>/dev/null),default)
 export COLORLIB_DATA
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report claims verify paper readme lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme lab check test clean clean-runs clean-all
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ endif
 
 lock: setup ## requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
-		--extra companion --extra dev pyproject.toml -o requirements.txt
+		--extra companion --extra cluster --extra dev pyproject.toml -o requirements.txt
 
 doctor: setup ## what this machine has, and how long each profile takes
 	@$(RUN) doctor
@@ -65,6 +65,9 @@ report: setup ## the HTML report, with what it needs
 
 peers: setup ## what others' colorizers get on the same photographs
 	@$(RUN) reproduce $(OPTIONS) --only 06_peers
+
+sweep: setup ## a notebook at many points: SWEEP=outlook, learning_rate, … (PROFILE, else cpu)
+	@$(RUN) sweep $(or $(SWEEP),outlook) --profile $(or $(filter-out auto,$(PROFILE)),cpu) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DRY),--dry-run)
 
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
 	@$(RUN) claims --profile $(or $(filter-out auto,$(PROFILE)),paper) $(if $(SEEDS),--seeds $(SEEDS))
@@ -92,7 +95,7 @@ test: setup ## all tests: also the killed runs, the executed notebooks, the real
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/python -m pytest -q -m "not gpu and not network" --durations=10
+	$(BIN)/python -m pytest -q -m "not gpu and not network" -n auto --dist loadfile --durations=10
 
 clean: ## caches and half-done copies
 	rm -rf .pytest_cache .ruff_cache .mypy_cache build *.egg-info

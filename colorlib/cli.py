@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from colorlib import commands
+from colorlib.companion import sweep_command
 
 EXAMPLES = """\
 examples:
@@ -65,6 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     paper = added.add_parser("paper", help="the article as PDF, from results/")
     paper.add_argument("--profile", default="paper", help="whose results it reports (default paper)")
+
+    sweep_command.add(added)
 
     added.add_parser("readme", help="the measured parts of README.md, from results/")
 

@@ -205,3 +205,10 @@ def reproduce(options: argparse.Namespace) -> int:
         force=options.force,
         train=not options.no_training,
     )
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Execute a notebook at the points of a sweep."""
+    from colorlib.companion import sweep_command
+
+    return sweep_command.run(options)

@@ -23,7 +23,7 @@ PINS = {
 def test_every_package_is_pinned_and_every_dependency_is_met():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    for text in (*project["dependencies"], *extras["companion"], *extras["dev"]):
+    for text in (*project["dependencies"], *extras["companion"], *extras["cluster"], *extras["dev"]):
         wanted = Requirement(text)
         pin = next(specifier for specifier in PINS[wanted.name].specifier)
         assert pin.operator == "=="

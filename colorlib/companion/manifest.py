@@ -7,6 +7,8 @@ from colorlib.files import sha256, write_text
 from colorlib.profiles import Profile
 
 NAME = "SHA256SUMS"
+OF_POINTS = ("run.json", "history.csv", "point.json")
+"""What is committed of a sweep's point, beside its metrics."""
 LOCAL = ("checkpoints", "stamps")
 """Folders of local state that are not committed."""
 
@@ -21,6 +23,12 @@ def committed_files(profile: Profile) -> Iterator[Path]:
             any(part in LOCAL or part.startswith(".") for part in inner)
             or path.name.endswith((".lock", ".lock.json", ".failed.ipynb"))
             or (inner[0] != "seed-0" and "epochs" in inner)
+            or (
+                inner[0] == "sweeps"
+                and len(inner) > 3
+                and not path.match("metrics*.json")
+                and inner[-1] not in OF_POINTS
+            )
             or path == profile.results / NAME
         )
         if path.is_file() and not ignored:

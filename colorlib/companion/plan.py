@@ -121,6 +121,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             photos=(photos,),
         ),
         *([] if photos == "bundled" else [_peers(profile)]),
+        *([_outlook(profile)] if (results / "sweeps" / "outlook" / "summary.csv").is_file() else []),
         *([_sources(profile)] if len(compared_profiles(profile)) > 1 else []),
     ]
 
@@ -138,6 +139,18 @@ def _peers(profile: Profile) -> Step:
         reads=tuple(profile.run(seed) / name for seed in profile.seeds for name in ("run.json", "weights.safetensors")),
         photos=(profile.photos, "zhang2016"),
         optional=True,
+    )
+
+
+def _outlook(profile: Profile) -> Step:
+    """What the paper's outlook is worth: reads the summaries of sweeps, however far they are."""
+    results = profile.results
+    return Step(
+        name="07_outlook",
+        notebook="07_outlook.ipynb",
+        parameters={"profile": profile.name},
+        promised=(results / "outlook.csv", results / "outlook.md", profile.figures / "outlook.png"),
+        reads=tuple(sorted(results.glob("sweeps/*/summary.csv"))),
     )
 
 
