@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -212,14 +213,14 @@ def test_the_whole_ledger_is_written_twice_the_same(project: Profile):
 
 @pytest.mark.slow
 def test_a_training_whose_state_is_lost_is_told_apart(monkeypatch: pytest.MonkeyPatch):
-    finish = interruption._finish
+    start = interruption._start
 
-    def forget(run: Path) -> None:
-        # A resumed run that began with another seed is not the run that was killed.
+    def forget(run: Path) -> "subprocess.Popen[bytes]":
+        # A resumed run that begins with another seed is not the run that was killed.
         monkeypatch.setitem(interruption.SETTINGS, "seed", int(run.name == "whole"))
-        finish(run)
+        return start(run)
 
-    monkeypatch.setattr(interruption, "_finish", forget)
+    monkeypatch.setattr(interruption, "_start", forget)
     monkeypatch.setattr(interruption, "_kill_after_an_epoch", lambda run: None)
     assert interruption.equal_files_after_a_kill() == {"history.csv": False, "weights.safetensors": False}
 

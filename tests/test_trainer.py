@@ -217,7 +217,7 @@ def test_a_second_run_in_one_directory_is_refused_and_told_by_whom(finished, pho
     config = small_config(photos)
     first = start(config, tmp_path)
     seen = [next(first)]
-    with pytest.raises(RunBusyError, match=rf"in use by process {os.getpid()} on \S+ \(.*pytest.*\); wait for it"):
+    with pytest.raises(RunBusyError, match=rf"in use by process {os.getpid()} on \S+ \(.+\); wait for it"):
         next(start(config, tmp_path))
     seen += first
     assert updates(seen) == list(range(1, LAST + 1))

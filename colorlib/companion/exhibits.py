@@ -127,10 +127,11 @@ def _first_words(caption: str) -> str:
 
 
 def markdown_html(text: str) -> str:
-    """Markdown as HTML; headings carry ids."""
-    from nbconvert.filters import markdown2html
+    """Markdown as HTML, headings without the links to themselves that a page of ours would hide."""
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-    rendered: str = markdown2html(text)
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    rendered: str = MarkdownWithMath(renderer=renderer).render(text)
     return rendered
 
 

@@ -24,14 +24,13 @@ def equal_files_after_a_kill() -> dict[str, bool]:
     """
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        undisturbed = _start(whole)
-        try:
-            _kill_after_an_epoch(killed)
-            _finish(_start(killed))
-            _finish(undisturbed)
-        finally:
-            undisturbed.kill()
-            undisturbed.wait()
+        with _start(whole) as undisturbed:
+            try:
+                _kill_after_an_epoch(killed)
+                _finish(_start(killed))
+                _finish(undisturbed)
+            finally:
+                undisturbed.kill()
         return {name: (whole / name).read_bytes() == (killed / name).read_bytes() for name in COMPARED}
 
 
