@@ -48,6 +48,10 @@ class Profile:
         """The directory of one run."""
         return self.results / f"seed-{seed}"
 
+    def sweep(self, name: str) -> Path:
+        """The folder of a sweep; its `summary.csv` holds what was found."""
+        return self.results / "sweeps" / name
+
     def on(self, photos: str) -> "Profile":
         """The same budget on other photographs, with folders of its own: it never overwrites other evidence."""
         if self.photos == photos:

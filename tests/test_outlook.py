@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 
 from colorlib.companion import outlook
+from colorlib.companion.claims import Verdict, decide, read_claims
+from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
+from colorlib.companion.findings import FINDINGS
 from colorlib.companion.notebooks import Execution, execute
 from colorlib.companion.plan import NOTEBOOKS
 from colorlib.files import write_text
@@ -69,7 +72,6 @@ def test_differences_are_taken_seed_by_seed():
 def test_the_interval_is_students():
     from scipy import stats
 
-    assert tuple(round(stats.t.ppf(0.975, degrees), 3) for degrees in range(1, 10)) == outlook.T_95
     table = table_of(rows(3)).set_index(["point", "method"])
     lab = table.loc[("lab", "network")]
     low, high = stats.t.interval(0.95, 2, loc=np.mean(GAINS["lab"]), scale=stats.sem(GAINS["lab"]))
@@ -180,3 +182,47 @@ def test_the_notebook_shows_whatever_is_finished(tmp_path):
     first = execution.output.read_bytes()
     execute(execution)
     assert execution.output.read_bytes() == first
+
+
+# What the ledger reads
+
+
+def finding(name: str, folder: Path, found: list[dict[str, Any]]) -> Finding:
+    return FINDINGS[name](Evidence(profile_with(folder, found)))
+
+
+def test_three_seeds_decide_a_claim(tmp_path):
+    found = finding("gain_of_lab", tmp_path, rows(3))
+    assert found.value == pytest.approx(0.51)
+    assert (found.seeds, found.updates, found.photographs) == (3, 3000, "100 validation photographs of bsds500")
+    assert found.low == pytest.approx(0.51 - 0.0248, abs=1e-3)
+    assert found.text == "+0.51 dB ± 0.01 dB"
+    assert "+0.51 dB against RGB as printed, and by +0.51 dB" in found.why
+    claim = next(claim for claim in read_claims() if claim.id == "outlook-lab")
+    assert decide(claim, found) == Verdict.REPRODUCED
+    worse = [each | {"PSNR of MSE": 19.0 + NOISE[each["seed"]]} if each["point"] == "lab" else each for each in rows(3)]
+    assert decide(claim, finding("gain_of_lab", tmp_path, worse)) == Verdict.DIFFERS
+
+
+def test_two_seeds_do_not(tmp_path):
+    with pytest.raises(NotMeasuredError, match=r"2 of the 3 seeds .*\(SSIM \+0\.000 so far\).*SEEDS=0,1,2"):
+        finding("gain_of_skip_connections", tmp_path, rows(2))
+
+
+def test_without_a_sweep_the_finding_says_what_makes_it(tmp_path):
+    with pytest.raises(NotMeasuredError, match="make sweep SWEEP=more_data PROFILE=cpu makes them"):
+        finding("gain_of_more_photographs", tmp_path, rows(3))
+
+
+def test_random_features_are_told_beside_those_that_could_not_be_had(tmp_path):
+    found = [each | {"point": "perceptual-random"} if each["point"] == "skip" else each for each in rows(2)]
+    with pytest.raises(
+        NotMeasuredError, match=r"0 of the 3 seeds.* randomly weighted features .* \+0\.0 ± 0\.0 \(2 of"
+    ):
+        finding("gain_of_perceptual_loss", tmp_path, found)
+
+
+def test_a_profile_without_the_sweep_reads_that_of_cpu(tmp_path):
+    profile_with(tmp_path, rows(3))
+    found = FINDINGS["gain_of_lab"](Evidence(dataclasses.replace(load_profile("paper"), root=tmp_path)))
+    assert found.command == "make sweep SWEEP=outlook PROFILE=cpu"

@@ -18,6 +18,10 @@ PEERS = "peers/per_image.csv"
 """Scores on the photographs that others published their results on."""
 
 
+SWEEPS = ("outlook", "more_data")
+"""The sweeps whose points decide claims."""
+
+
 class NotMeasuredError(ValueError):
     """The results that would decide a claim are not there; the message says which, and what makes them."""
 
@@ -166,7 +170,7 @@ class Evidence:
         number = show(fmean(values))
         return Finding(
             value=fmean(values),
-            text=number + _spread(values, show),
+            text=number + spread_text(values, show),
             why=why.format(number=number),
             command=self.command("figure1"),
             sd=stdev(values) if len(values) > 1 else None,
@@ -199,7 +203,7 @@ class Evidence:
         number = show(fmean(values))
         return Finding(
             value=fmean(values),
-            text=number + _spread(values, show),
+            text=number + spread_text(values, show),
             why=why.format(number=number),
             command=self.command(target),
             low=low,
@@ -213,7 +217,8 @@ class Evidence:
         )
 
 
-def _spread(values: Sequence[float], show: Callable[[float], str]) -> str:
+def spread_text(values: Sequence[float], show: Callable[[float], str]) -> str:
+    """The standard deviation over seeds as it follows a mean; empty for one seed."""
     return f" ± {show(stdev(values)).lstrip('+')}" if len(values) > 1 else ""
 
 
@@ -228,6 +233,7 @@ def evidence_files(profile: Profile) -> list[Path]:
         ),
         *(profile.results / name for name in ("per_image.csv", PEERS)),
         *(shorter.run(seed) / "history.csv" for seed in shorter.seeds),
+        *(of.sweep(sweep) / "summary.csv" for of in (profile, shorter) for sweep in SWEEPS),
     ]
 
 

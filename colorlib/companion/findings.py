@@ -11,7 +11,7 @@ import torch
 
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorizer import Colorize, load_run
-from colorlib.companion import findings_layers, findings_loss, findings_photographs
+from colorlib.companion import findings_layers, findings_loss, findings_outlook, findings_photographs
 from colorlib.companion.evidence import Evidence, Finding
 from colorlib.companion.interruption import equal_files_after_a_kill
 from colorlib.evaluate import compare
@@ -105,6 +105,11 @@ FINDINGS: dict[str, Callable[[Evidence], Finding]] = {
         findings_photographs.share_better_than_gray,
         findings_photographs.lost_colorfulness,
         findings_photographs.lost_ssim,
+        findings_outlook.gain_of_skip_connections,
+        findings_outlook.gain_of_perceptual_loss,
+        findings_outlook.gain_of_adversarial_loss,
+        findings_outlook.gain_of_lab,
+        findings_outlook.gain_of_more_photographs,
     )
 }
 """What `finding` in paper/claims.yaml may name."""

@@ -8,7 +8,7 @@ figures/<profile>/outlook.png    the change in PSNR of each point, seed by seed
 """
 
 import html
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from colorlib.companion.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
 from colorlib.companion.sweep_summary import DIGITS, over_seeds, photographs, read_summary, readable
@@ -27,9 +28,7 @@ from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
 ENOUGH = 3
 """No difference is claimed on fewer seeds."""
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Student's t that 95 % of differences stay within, for 1, 2, … 9 degrees of freedom; more seeds take the last."""
-CHANGED = ("MSE", "PSNR of MSE", "mean PSNR", "ΔE00", "colorfulness")
+CHANGED = ("MSE", "PSNR of MSE", "mean PSNR", "SSIM", "ΔE00", "colorfulness")
 MARKS = {NETWORK: ("o", TRAINING, "as printed"), NETWORK_TRUE_L: ("s", VALIDATION, "with the true L")}
 """How each method is drawn, and what the legend calls it."""
 
@@ -40,7 +39,7 @@ def sweep_rows(profile: Profile, sweep: str) -> pd.DataFrame:
     Raises:
         ValueError: the sweep has no finished point yet; the message says what makes some.
     """
-    return read_summary(profile.results / "sweeps" / sweep / "summary.csv")
+    return read_summary(profile.sweep(sweep) / "summary.csv")
 
 
 def differences(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -76,10 +75,17 @@ def outlook_table(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
             if len(values) > 1:
                 change[f"{name} sd"] = float(values.std(ddof=1))
             if len(values) >= ENOUGH:
-                reach = T_95[min(len(values) - 1, len(T_95)) - 1] * float(values.std(ddof=1)) / math.sqrt(len(values))
-                change |= {f"{name} low": mean - reach, f"{name} high": mean + reach}
+                low, high = students_interval(values)
+                change |= {f"{name} low": low, f"{name} high": high}
         records.append({str(key): value for key, value in record.items()} | change)
     return pd.DataFrame(records)
+
+
+def students_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Bounds of the 95 % interval of a mean, by Student's t."""
+    reach = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    mean = float(np.mean(values))
+    return mean - reach, mean + reach
 
 
 def exhibit(profile: Profile, sweep: str = "outlook", reference: str = "paper") -> tuple[pd.DataFrame, Illustration]:
@@ -202,7 +208,7 @@ def html_table(table: pd.DataFrame, profile: Profile, sweep: str = "outlook", re
 
 def other_html(profile: Profile, sweep: str) -> str:
     """Another sweep's table as accessible HTML, or a sentence where it has not been run."""
-    path = profile.results / "sweeps" / sweep / "summary.csv"
+    path = profile.sweep(sweep) / "summary.csv"
     if not path.is_file():
         return (
             f"<p>{html.escape(sweep)}: not run yet (<code>make sweep SWEEP={sweep} PROFILE={profile.name}</code>).</p>"

@@ -121,7 +121,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             photos=(photos,),
         ),
         *([] if photos == "bundled" else [_peers(profile)]),
-        *([_outlook(profile)] if (results / "sweeps" / "outlook" / "summary.csv").is_file() else []),
+        *([_outlook(profile)] if (profile.sweep("outlook") / "summary.csv").is_file() else []),
         *([_sources(profile)] if len(compared_profiles(profile)) > 1 else []),
     ]
 

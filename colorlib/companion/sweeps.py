@@ -64,7 +64,7 @@ class Sweep:
     @property
     def results(self) -> Path:
         """Where its points and its summary lie."""
-        return self.profile.results / "sweeps" / self.name
+        return self.profile.sweep(self.name)
 
 
 def sweep_file(name: str) -> Path:
@@ -108,7 +108,7 @@ def load_sweep(path: Path, profile: Profile, *, seeds: tuple[int, ...] | None = 
         if scored not in SPLITS:
             raise ValueError(f"scored={scored!r}: there are {', '.join(SPLITS)}")
         base = profile.settings | mapping(held.get("fixed", {}), "fixed") | own
-        where = profile.results / "sweeps" / path.stem
+        where = profile.sweep(path.stem)
         rows = list(combinations(held))
         points = tuple(
             make_point(
