@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except KeyboardInterrupt:
         resumed = "; the same command goes on from the last checkpoint"
-        print(f"interrupted{resumed if options.command in ('train', 'reproduce') else ''}", file=sys.stderr)
+        print(f"interrupted{resumed if options.command in ('train', 'reproduce', 'sweep') else ''}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         print(f"colorlib {options.command}: {error}", file=sys.stderr)

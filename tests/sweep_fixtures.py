@@ -1,5 +1,6 @@
 """A stub of the training notebook that trains nothing: what sweeps make of it takes seconds."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ from typing import Any
 import nbformat
 import psutil
 import yaml
+
+from colorlib.companion.sweeps import Sweep, load_sweep
+from colorlib.profiles import load_profile
 
 PARAMETERS = """\
 run = ""
@@ -129,3 +133,8 @@ def kill(process: psutil.Process) -> None:
 def read(path: Path) -> Any:
     """What a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def loaded(path: Path, root: Path, profile: str = "smoke", **changes: Any) -> Sweep:
+    """A sweep file as a profile reads it, with its results under a folder."""
+    return load_sweep(path, dataclasses.replace(load_profile(profile), root=root), **changes)

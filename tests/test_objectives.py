@@ -186,11 +186,11 @@ def test_schedules_start_at_the_learning_rate_and_end_near_zero():
 def test_the_average_is_a_running_mean_of_the_weights():
     module = torch.nn.Linear(1, 1, bias=False)
     learner = Learner(module, learning_rate=0.1, average=0.75)
-    mean = float(module.weight.detach())
+    mean = module.weight.item()
     for _ in range(5):
         learner.update(functional.mse_loss(module(torch.ones(1, 1)), torch.full((1, 1), 3.0)))
-        mean = 0.75 * mean + 0.25 * float(module.weight.detach())
-    assert float(learner.result.weight) == pytest.approx(mean, rel=1e-5)
+        mean = 0.75 * mean + 0.25 * module.weight.item()
+    assert learner.result.weight.item() == pytest.approx(mean, rel=1e-5)
     assert learner.result is not module
     assert Learner(module, learning_rate=0.1).result is module
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,21 +48,43 @@ def clone(tmp_path_factory) -> Path:
     return folder
 
 
-def colorlib(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(clone: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB")}
     nowhere = {"PYTHONPATH": str(clone), "COLORLIB_CACHE": str(clone.parent / "cache")}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "colorlib", *arguments],
         cwd=clone,
         env=clean | nowhere | environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        # A shell's background jobs ignore Ctrl-C, and so would the children of tests that run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
+def colorlib(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    process = start(clone, *arguments, **environment)
+    out, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
 @pytest.fixture(scope="module")
-def reproduced(clone: Path) -> subprocess.CompletedProcess[str]:
+def interrupted(clone: Path) -> "tuple[int, str]":
+    """What a reproduction said that Ctrl-C ended after the first epoch of its training."""
+    process = start(clone, "reproduce", "--profile", "smoke")
+    deadline = time.monotonic() + 300
+    while not list((clone / "results/smoke/seed-0").glob("checkpoints/*.safetensors")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def reproduced(clone: Path, interrupted: tuple[int, str]) -> subprocess.CompletedProcess[str]:
+    """The same command again: what it leaves is what `--force` makes in one go, which a test below holds it against."""
     done = colorlib(clone, "reproduce", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
     return done
@@ -78,6 +101,13 @@ def contents(clone: Path) -> dict[str, str]:
         and not {"stamps", "checkpoints"} & set(path.parts)
         and "lock" not in path.name
     }
+
+
+def test_it_was_interrupted_and_said_how_to_go_on(interrupted):
+    status, errors = interrupted
+    assert status == 130
+    assert errors.splitlines()[-1] == "interrupted; the same command goes on from the last checkpoint"
+    assert "epoch 5 of 5" not in errors
 
 
 def test_it_leaves_what_the_readme_promises(clone, reproduced):

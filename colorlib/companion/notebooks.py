@@ -36,7 +36,9 @@ class Execution:
     parameters: Mapping[str, Any]
     """Values for its `parameters` cell: plain numbers, strings, booleans, lists."""
     promised: Sequence[Path]
-    """Files it must leave."""
+    """Files it must leave, written anew."""
+    kept: Sequence[Path] = ()
+    """Files that must be there afterwards, perhaps from before: a resumed run does not write its record again."""
     timeout: int | None = None
     """Seconds a cell may take."""
 
@@ -139,6 +141,7 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
         raise
     # What an earlier execution left is no proof: results are written anew, whole, so each is another file than before.
     missing = [path for path in execution.promised if _version(path) in (None, before[path])]
+    missing += [path for path in execution.kept if not path.is_file()]
     if reason is None and missing:
         reason = f"its last cell ended without leaving {missing[0]}"
     if reason is not None:
@@ -152,7 +155,7 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     write_json(
         execution.record,
         started
-        | {"status": "ok", "left": {path.name: sha256(path) for path in [*execution.promised, execution.output]}},
+        | {"status": "ok", "left": {path.name: sha256(path) for path in [*execution.kept, *execution.promised, execution.output]}},
     )
 
 

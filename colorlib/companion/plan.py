@@ -40,6 +40,8 @@ class Step:
     promised: tuple[Path, ...]
     reads: tuple[Path, ...]
     """Files of earlier steps that it reads."""
+    kept: tuple[Path, ...] = ()
+    """Files that it leaves, or finds and keeps."""
     photos: tuple[str, ...] = ()
     """The photographs it reads, by name."""
     optional: bool = False
@@ -81,7 +83,8 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
                 "mode": "restart" if train else "show",
             },
             # A run that is only shown was left by another machine.
-            promised=tuple(run / name for name in LEFT_BY_A_RUN) if train else (),
+            promised=tuple(run / name for name in LEFT_BY_A_RUN[1:]) if train else (),
+            kept=(run / LEFT_BY_A_RUN[0],) if train else (),
             reads=() if train else tuple(run / name for name in LEFT_BY_A_RUN),
             photos=(photos,) if train else (),
             run=run if train else None,
@@ -207,5 +210,5 @@ def needed(all_steps: Sequence[Step], only: str | None) -> list[Step]:
         raise ValueError(f"no notebook is called {only!r}; there are {', '.join(step.name for step in all_steps)}")
     for step in reversed(all_steps):
         if step.name in wanted:
-            wanted |= {other.name for other in all_steps if set(other.promised) & set(step.reads)}
+            wanted |= {other.name for other in all_steps if {*other.promised, *other.kept} & set(step.reads)}
     return [step for step in all_steps if step.name in wanted]

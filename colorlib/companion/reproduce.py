@@ -199,7 +199,7 @@ def run_step(profile: Profile, step: Step, *, force: bool = False) -> bool:
     stamp, record = stamps / f"{step.name}.key.json", stamps / f"{step.name}.record.json"
     output = profile.results / "notebooks" / f"{step.name}.ipynb"
     key = step_key(step)
-    left = [*step.promised, output]
+    left = [*step.kept, *step.promised, output]
     if not force and (read_record(stamp) or {}).get("key") == key and _unchanged(record, left):
         print(f"{step.name}: up to date")
         return False
@@ -210,6 +210,7 @@ def run_step(profile: Profile, step: Step, *, force: bool = False) -> bool:
         record=record,
         parameters=step.parameters,
         promised=step.promised,
+        kept=step.kept,
     )
     stamp.unlink(missing_ok=True)
     if force and step.run:

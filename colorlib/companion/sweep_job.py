@@ -127,6 +127,7 @@ def perform(point: Point) -> None:
                 parameters=point.parameters
                 | {"run": shown(run.path), "seed": point.seed, "mode": "restart", "scored": point.scored},
                 promised=(run.path / "history.csv", run.weights, metrics),
+                kept=(run.path / "run.json",),
             )
         )
         _told(point, run)
