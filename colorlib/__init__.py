@@ -24,6 +24,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 1  devices      where the arithmetic runs, and its promise to give the same numbers again
 1  learner      a module, its Adam and their average: SCHEDULES
 1  metrics      how close a colorization is to the truth, one value per image
+1  picture_files photographs as people keep them: transparency, resolution and dates are carried on
 1  provenance   which source, which versions, which machine a number comes from
 1  sources      photographs that are files: listed, bundled, in any folder
 1  targets      what a network predicts: TARGETS
@@ -33,9 +34,11 @@ circles. tests/test_architecture.py holds the imports against this table.
 3  colorizer    gray to color for any image size; loads a run
 3  config       the frozen description of a run, and the one path of every override
 4  baselines    what trivial answers get: BASELINES
+4  coloring     any photograph in memory, colored: load_colorizer
 4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
 4  identity     what a run is a function of, and how two differ
 4  profiles     how much to spend: notebooks/profiles/*.yaml
+5  copies       colored copies of people's photographs: which goes where
 5  scoring      scores a finished run and leaves what a later reader relies on
 5  trainer      the loop: a generator of measurements; to resume, start it again
 6  companion/   notebooks, figures, tables and the report of finished runs
@@ -46,3 +49,19 @@ circles. tests/test_architecture.py holds the imports against this table.
 
 `trainer` stands higher than its imports ask for: so no module that reads runs can import it.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from colorlib.coloring import load_colorizer
+
+__all__ = ["load_colorizer"]
+
+
+def __getattr__(name: str) -> object:
+    """`load_colorizer`, once it is asked for: importing this package alone loads nothing heavy."""
+    if name == "load_colorizer":
+        from colorlib.coloring import load_colorizer
+
+        return load_colorizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

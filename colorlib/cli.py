@@ -14,6 +14,8 @@ examples:
   colorlib data fetch bsds500                              download the photographs, verified
   colorlib train runs/mine --photos folder:~/Pictures      train the paper's network on your own photographs
   colorlib train runs/lr --profile cpu --set learning_rate=3e-4
+  colorlib colorize old.jpg                                color a photograph: old-colorized.jpg
+  colorlib colorize albums/ -o colored/ --overwrite        color all in a folder
   colorlib evaluate runs/mine                              score it on its test split
 """
 
@@ -48,6 +50,24 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--photos", help="photographs other than those it was trained on")
     evaluate.add_argument("--split", default="test", help="train, val or test (default test)")
     _device_options(evaluate)
+
+    colorize = added.add_parser("colorize", help="color photographs: files, folders, patterns")
+    colorize.add_argument("photos", nargs="+", metavar="PHOTO", help="a file, a folder (with all in it), or a pattern")
+    colorize.add_argument(
+        "-o", "--output", type=Path, help="a file for one photograph, else a folder (default: beside the photographs)"
+    )
+    colorize.add_argument("--overwrite", action="store_true", help="replace copies that exist")
+    colorize.add_argument("--compare", action="store_true", help="write gray, original and prediction side by side")
+    tone = colorize.add_mutually_exclusive_group()
+    tone.add_argument(
+        "--keep-luminance", action="store_true", help="the photograph's own lightness, so its sharpness (default)"
+    )
+    tone.add_argument("--raw", action="store_true", help="the network's RGB as it is")
+    colorize.add_argument("--saturation", type=float, default=1.0, help="what colors are multiplied by (default 1)")
+    colorize.add_argument(
+        "--weights", type=Path, metavar="RUN", help="a run directory (default: the committed weights)"
+    )
+    _device_options(colorize)
 
     data = added.add_parser("data", help="photographs: list, fetch or verify them")
     data.add_argument("action", choices=("list", "fetch", "verify"))

@@ -47,6 +47,40 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def colorize(options: argparse.Namespace) -> int:
+    """Color photographs; 1 where one of them could not be colored."""
+    from tqdm import tqdm
+
+    from colorlib.coloring import load_colorizer
+    from colorlib.copies import Progress, make_copies, pixels_of, plan_copies
+    from colorlib.devices import prepare
+    from colorlib.images import MAX_PIXELS
+
+    copies = plan_copies(options.photos, options.output, compare=options.compare)
+    device = prepare(options.device, options.threads)
+    colorizer = load_colorizer(
+        options.weights, device=str(device), keep_luminance=not options.raw, saturation=options.saturation
+    )
+    failed = 0
+    with tqdm(total=pixels_of(copies), unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
+        for event in make_copies(
+            copies,
+            colorizer,
+            compare=options.compare,
+            overwrite=options.overwrite,
+            max_pixels=options.max_pixels or MAX_PIXELS,
+        ):
+            if isinstance(event, Progress):
+                bar.update(event.pixels)
+            elif event.failure:
+                failed += 1
+                bar.write(f"not colored: {event.failure}", file=sys.stderr)
+            else:
+                bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=sys.stdout)
+    print(f"{len(copies) - failed} of {len(copies)} photograph{'s' if len(copies) != 1 else ''} colored")
+    return 1 if failed else 0
+
+
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:

@@ -21,7 +21,7 @@ def sha256_of_names(pairs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write a whole file or nothing: a temporary file in the same folder, flushed to disk, then renamed over `path`.
 
     Raises:

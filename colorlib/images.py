@@ -54,13 +54,23 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ValueError: not an image, truncated, or too large; the message names the file and the mend.
     """
+    rgb, alpha = to_srgb(open_image(data, name, max_pixels=max_pixels), name)
+    return np.array(rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha))
+
+
+def open_image(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """An image file as Pillow reads it: whole, upright, in whatever mode it was written; of several frames the first.
+
+    Raises:
+        ValueError: as `decode`.
+    """
     try:
         picture: Image.Image = Image.open(io.BytesIO(data))
         width, height = picture.size
         fits = width * height <= max_pixels
         if fits:
             picture.load()
-            picture = ImageOps.exif_transpose(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
     except (OSError, SyntaxError, EOFError, ValueError) as error:
@@ -70,7 +80,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
             f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
         )
-    return np.array(_srgb(picture, name))
+    return picture
 
 
 def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -79,11 +89,19 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ValueError: as `decode`, or the file cannot be read at all.
     """
+    return decode(read_image(path), str(path), max_pixels=max_pixels)
+
+
+def read_image(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        ValueError: it cannot be read; the message says why.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
-    return decode(data, str(path), max_pixels=max_pixels)
 
 
 def shrink(pixels: Pixels, short_side: int) -> Pixels:
@@ -96,22 +114,22 @@ def shrink(pixels: Pixels, short_side: int) -> Pixels:
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _srgb(picture: Image.Image, name: str) -> Image.Image:
-    """An upright picture, made opaque and 8-bit sRGB."""
+def to_srgb(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
+    """A picture as 8-bit sRGB, mode RGB, and its alpha channel, mode L, where it has one."""
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith(("I", "F")):
         picture = _from_deep_gray(picture, name)
-    if picture.mode in ("P", "PA") or "transparency" in picture.info:
+    if picture.has_transparency_data and picture.mode not in ("RGBA", "LA"):
         picture = picture.convert("RGBA")
+    elif picture.mode == "P":
+        picture = picture.convert("RGB")
     alpha = None
     if picture.mode in ("RGBA", "LA"):
         alpha, picture = picture.getchannel("A"), picture.convert(picture.mode.removesuffix("A"))
     if profile and picture.mode in ("RGB", "CMYK", "L"):
         picture = _follow_profile(picture, profile, name)
-    picture = picture.convert("RGB")
-    if alpha is not None:
-        picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
-    return picture
+    # A large picture is not copied for nothing.
+    return picture if picture.mode == "RGB" else picture.convert("RGB"), alpha
 
 
 def _from_deep_gray(picture: Image.Image, name: str) -> Image.Image:

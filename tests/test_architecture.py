@@ -139,8 +139,11 @@ def defines(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef | ast.ClassDef)
 
 
-def test_the_package_itself_imports_nothing():
-    assert imports(SOURCES["__init__"], "__init__") == set()
+def test_the_package_itself_imports_nothing_until_it_is_asked_for_something():
+    assert imports(SOURCES["__init__"], "__init__") == {"typing.TYPE_CHECKING", "colorlib.coloring.load_colorizer"}
+    assert colorlib.load_colorizer.__module__ == "colorlib.coloring"
+    with pytest.raises(AttributeError, match="no attribute 'no_such_thing'"):
+        colorlib.no_such_thing  # noqa: B018
 
 
 def test_the_digest_of_the_source_covers_all_that_the_trainer_imports():

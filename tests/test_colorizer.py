@@ -5,27 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import strong
 from pictures import noise, smooth
 from skimage import color
 
 from colorlib.color import lightness
 from colorlib.colorizer import Colorizer, load_run, with_true_lightness
-from colorlib.keys import torch_seeded
 from colorlib.model import NETWORKS, EncoderDecoder, Network
 from colorlib.runs import Run
 from colorlib.targets import RGB
 
 CPU = torch.device("cpu")
-
-
-def strong(kind: type[Network]) -> Network:
-    """A network whose output depends strongly on all it sees, unlike one with its initial weights."""
-    with torch_seeded(1, "test"):
-        network = kind(RGB.head)
-        for layer in network.modules():
-            if isinstance(layer, torch.nn.Conv2d):
-                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    return network.to(memory_format=torch.channels_last).eval()
 
 
 @pytest.fixture(scope="module")

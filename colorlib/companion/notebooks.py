@@ -155,7 +155,10 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     write_json(
         execution.record,
         started
-        | {"status": "ok", "left": {path.name: sha256(path) for path in [*execution.kept, *execution.promised, execution.output]}},
+        | {
+            "status": "ok",
+            "left": {path.name: sha256(path) for path in [*execution.kept, *execution.promised, execution.output]},
+        },
     )
 
 

@@ -1,0 +1,117 @@
+"""Photographs as people keep them: what a copy carries on, and what it does not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import noise, smooth
+from PIL import ExifTags, Image, ImageCms
+
+from colorlib.picture_files import FORMATS, Picture, read_picture, write_picture
+
+TAKEN = "1962:07:14 10:30:00"
+LOSSLESS = (".png", ".tif")
+
+
+def exif(**tags: object) -> Image.Exif:
+    held = Image.Exif()
+    for name, value in tags.items():
+        held[ExifTags.Base[name]] = value
+    held[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: TAKEN, ExifTags.Base.ExifImageWidth: 9999}
+    held[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (59.0, 55.0, 30.0)}
+    return held
+
+
+def photograph(path: Path, **settings: object) -> Path:
+    tags = exif(DateTime=TAKEN, Artist="A. Person", Orientation=6, Software="a scanner")
+    # Pillow writes a TIFF's inner blocks only from tags that were read.
+    tags.load(tags.tobytes())
+    Image.fromarray(smooth(20, 30)).save(path, exif=tags, **settings)
+    return path
+
+
+@pytest.mark.parametrize("source", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_dates_place_and_resolution_are_carried_on(tmp_path: Path, source: str, ending: str):
+    settings = {} if source == ".webp" else {"dpi": (300, 300)}
+    picture = read_picture(photograph(tmp_path / f"old{source}", **settings))
+    assert picture.pixels.shape == (30, 20, 3), "upright"
+    write_picture(tmp_path / f"new{ending}", picture)
+    with Image.open(tmp_path / f"new{ending}") as new:
+        assert new.size == (20, 30)
+        tags = new.getexif()
+        assert tags[ExifTags.Base.DateTime] == TAKEN
+        assert tags[ExifTags.Base.Artist] == "A. Person"
+        assert tags.get(ExifTags.Base.Orientation, 1) == 1, "it is upright already"
+        assert tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == TAKEN
+        assert ExifTags.Base.ExifImageWidth not in tags.get_ifd(ExifTags.IFD.Exif), "of another file"
+        assert tags.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] == (59.0, 55.0, 30.0)
+    if settings:
+        assert read_picture(tmp_path / f"new{ending}").dpi == pytest.approx((300, 300), abs=0.01)
+
+
+@pytest.mark.parametrize("ending", LOSSLESS)
+def test_pixels_are_written_as_they_are(tmp_path: Path, ending: str):
+    path = tmp_path / f"new{ending}"
+    write_picture(path, Picture(pixels=noise(13, 7)))
+    assert np.array_equal(read_picture(path).pixels, noise(13, 7))
+
+
+def test_colors_of_a_jpeg_are_not_subsampled(tmp_path: Path):
+    write_picture(tmp_path / "new.jpg", Picture(pixels=smooth(16, 16)))
+    with Image.open(tmp_path / "new.jpg") as image:
+        assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp", ".tiff"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_kept(tmp_path: Path, ending: str, mode: str):
+    alpha = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)
+    image = Image.fromarray(smooth(20, 30)).convert(mode.removesuffix("A"))
+    image.putalpha(Image.fromarray(alpha))
+    image.save(tmp_path / "old.png")
+    picture = read_picture(tmp_path / "old.png")
+    write_picture(tmp_path / f"new{ending}", picture)
+    again = read_picture(tmp_path / f"new{ending}").alpha
+    assert again is not None
+    assert np.array_equal(again, alpha)
+
+
+def test_a_format_without_transparency_is_refused_and_nothing_written(tmp_path: Path):
+    picture = Picture(pixels=smooth(4, 4), alpha=np.zeros((4, 4), dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"new\.jpg: JPEG cannot hold .* write \.png, \.webp or \.tif"):
+        write_picture(tmp_path / "new.jpg", picture)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_that_is_not_written_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"new\.gif: pictures are written as \.jpg, .* choose one"):
+        write_picture(tmp_path / "new.gif", Picture(pixels=smooth(4, 4)))
+
+
+def test_an_embedded_profile_is_followed_and_not_claimed_again(tmp_path: Path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Image.fromarray(smooth(8, 8)).save(tmp_path / "odd.png", icc_profile=profile)
+    with pytest.warns(UserWarning, match="profile not applied"):
+        picture = read_picture(tmp_path / "odd.png")
+    write_picture(tmp_path / "new.png", picture)
+    with Image.open(tmp_path / "new.png") as new:
+        assert "icc_profile" not in new.info
+
+
+def test_deep_gray_and_several_frames(tmp_path: Path):
+    deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert np.array_equal(read_picture(tmp_path / "deep.png").pixels[..., 0], np.round(deep / 257).astype(np.uint8))
+    pages = [Image.fromarray(noise(6, 6, seed)) for seed in (0, 1, 2)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    picture = read_picture(tmp_path / "pages.tif")
+    assert picture.frames == 3
+    assert np.array_equal(picture.pixels, noise(6, 6, 0))
+
+
+def test_a_resolution_that_makes_no_sense_is_left_out(tmp_path: Path):
+    tags = Image.Exif()
+    tags[ExifTags.Base.ResolutionUnit], tags[ExifTags.Base.XResolution] = 2, 300.0
+    Image.fromarray(smooth(8, 8)).save(tmp_path / "half.webp", exif=tags)
+    assert read_picture(tmp_path / "half.webp").dpi is None
