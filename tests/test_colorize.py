@@ -1,0 +1,256 @@
+"""`colorlib colorize` as people use it: a folder of awkward files, names, outputs that exist, what is said."""
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import strong
+from pictures import smooth
+from PIL import Image, ImageOps
+
+from colorlib import cli, coloring, copies
+from colorlib.color import lightness, rgb_to_lab
+from colorlib.colorizer import Colorizer
+from colorlib.model import NETWORKS
+from colorlib.photos import open_photos
+from colorlib.picture_files import read_picture
+from colorlib.profiles import PROJECT
+from colorlib.targets import RGB
+
+
+@pytest.fixture(autouse=True)
+def _strong_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network whose colors show, in place of the committed one."""
+    network = strong(NETWORKS["encoder-decoder"])
+    made = Colorizer(network=network, target=RGB(), device=torch.device("cpu"), tile=16)
+    monkeypatch.setattr(coloring, "load_run", lambda run, device: made)
+
+
+def save(path: Path, mode: str = "RGB", **settings: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(smooth(20, 30)).convert(mode).save(path, **settings)
+    return path
+
+
+def colorize(*arguments: object) -> int:
+    return cli.main(["colorize", "--device", "cpu", "--threads", "1", *map(str, arguments)])
+
+
+def colors(path: Path) -> np.ndarray:
+    return rgb_to_lab(torch.from_numpy(read_picture(path).pixels.copy()).permute(2, 0, 1).double() / 255)[1:].numpy()
+
+
+def claims_to_be_large(path: Path) -> Path:
+    """A PNG of a few bytes whose header says 20,000 x 20,000."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    return path
+
+
+# What is done
+
+
+def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "Fotos von früher"
+    good = [
+        save(folder / "plain.jpg"),
+        save(folder / "gray.PNG", "L"),
+        save(folder / "größer als gedacht.webp"),
+        save(folder / "cmyk.tif", "CMYK"),
+        save(folder / "palette.gif", "P"),
+        save(folder / "one bit.png", "1"),
+        save(folder / "1950/an der See/kinder am strand.jpeg", "L"),
+    ]
+    deep = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
+    Image.fromarray(deep).save(folder / "deep.png")
+    with_alpha = Image.fromarray(smooth(20, 30)).convert("RGBA")
+    with_alpha.putalpha(Image.fromarray(smooth(20, 30)[..., 0]))
+    with_alpha.save(folder / "alpha.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    save(folder / "turned.jpg", exif=turned)
+    (folder / "text.jpg").write_text("Dear diary")
+    (folder / "cut off.jpg").write_bytes(good[0].read_bytes()[:400])
+    claims_to_be_large(folder / "large.png")
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "notes.txt").write_text("not a picture")
+    save(folder / ".hidden.jpg")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert colorize(folder) == 1
+    said = capsys.readouterr()
+    out = tmp_path / "Fotos von früher-colorized"
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert left == sorted(
+        ["plain.jpg", "gray.PNG", "größer als gedacht.webp", "cmyk.tif", "palette.png", "one bit.png", "deep.png",
+         "alpha.png", "turned.jpg", "1950/an der See/kinder am strand.jpeg"]
+    )  # fmt: skip
+    for name, reason in {
+        "text.jpg": "is not an image that can be read",
+        "cut off.jpg": "is damaged or truncated",
+        "large.png": "20000 x 20000 = 400 million pixels, more than the limit of 250 million; raise it with --max-pix",
+        "gone.jpg": "cannot be read (No such file",
+    }.items():
+        (line,) = [line for line in said.err.replace("\r", "\n").splitlines() if f"/{name} " in line]
+        assert "not colored: " in line
+        assert reason in line
+    assert said.out.splitlines()[-1] == "10 of 14 photographs colored"
+    for name in left:
+        assert np.abs(colors(out / name)).max() > 3, f"{name} has colors"
+    assert read_picture(out / "turned.jpg").pixels.shape == (30, 20, 3)
+    assert np.array_equal(read_picture(out / "alpha.png").alpha, smooth(20, 30)[..., 0])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_photographs_own_lightness_is_kept_and_raw_does_not(tmp_path: Path):
+    photo = save(tmp_path / "old.png")
+    assert colorize(photo) == 0
+    assert colorize(photo, "--raw", "-o", tmp_path / "raw.png") == 0
+    own, kept, raw = (
+        lightness(torch.from_numpy(read_picture(path).pixels.copy()).permute(2, 0, 1)).numpy()
+        for path in (photo, tmp_path / "old-colorized.png", tmp_path / "raw.png")
+    )
+    assert np.median(np.abs(kept - own)) < 0.3
+    assert np.median(np.abs(raw - own)) > 3
+
+
+def test_saturation_scales_colors(tmp_path: Path):
+    photo = save(tmp_path / "old.png")
+    for amount in (0, 0.5, 1):
+        assert colorize(photo, "--saturation", amount, "-o", tmp_path / f"{amount}.png") == 0
+    none, half, full = (np.abs(colors(tmp_path / f"{amount}.png")).mean() for amount in (0, 0.5, 1))
+    assert none < 0.3
+    assert full > 1.5 * half > 0.5
+
+
+def test_a_comparison_shows_gray_truth_and_prediction(tmp_path: Path):
+    colored, gray = save(tmp_path / "colored.png"), save(tmp_path / "gray.png", "L")
+    assert colorize(colored, gray, "--compare") == 0
+    three, two = (read_picture(tmp_path / f"{name}-compared.png").pixels for name in ("colored", "gray"))
+    assert three.shape == (20, 3 * 30 + 2 * copies.GAP, 3)
+    assert two.shape == (20, 2 * 30 + copies.GAP, 3)
+    assert np.array_equal(three[:, 38:68], smooth(20, 30)), "the truth stands in the middle"
+    assert np.ptp(three[:, :30].astype(int), axis=-1).max() <= 1, "gray stands first"
+    assert np.array_equal(two[:, :30], read_picture(gray).pixels)
+
+
+# Where copies go
+
+
+def test_names_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.JPG")
+    save(tmp_path / "album/b.bmp")
+    save(tmp_path / "album/more/c.tiff")
+    planned = copies.plan_copies(["a.JPG", "album/"], None)
+    assert [str(copy.output) for copy in planned] == [
+        "a-colorized.JPG",
+        "album-colorized/b.png",
+        "album-colorized/more/c.tiff",
+    ]
+    assert [str(copy.output) for copy in copies.plan_copies(["album"], Path("out"))] == ["out/b.png", "out/more/c.tiff"]
+    assert [str(copy.output) for copy in copies.plan_copies(["a.JPG"], Path("x.webp"))] == ["x.webp"]
+    assert [str(copy.output) for copy in copies.plan_copies(["a.JPG"], Path("out"))] == ["out/a.JPG"]
+
+
+def test_patterns_and_photographs_named_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
+        save(tmp_path / name)
+    assert [str(copy.photo) for copy in copies.plan_copies(["*.jpg", "a.jpg", "**/*.jpg"], None)] == [
+        "a.jpg", "b.jpg", "sub/c.jpg",
+    ]  # fmt: skip
+    assert [copy.photo.name for copy in copies.plan_copies([str(tmp_path / "*.jpg")], None)] == ["a.jpg", "b.jpg"]
+
+
+def test_a_second_call_does_not_color_what_the_first_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    save(tmp_path / "a.jpg")
+    assert colorize(tmp_path / "*.jpg") == 0
+    made = (tmp_path / "a-colorized.jpg").read_bytes()
+    assert colorize(tmp_path / "*.jpg") == 1
+    assert "a-colorized.jpg exists; --overwrite replaces it" in capsys.readouterr().err
+    assert (tmp_path / "a-colorized.jpg").read_bytes() == made
+    assert colorize(tmp_path / "*.jpg", "--overwrite", "--saturation", "2") == 0
+    assert (tmp_path / "a-colorized.jpg").read_bytes() != made
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-colorized.jpg", "a.jpg"]
+
+
+def test_a_photograph_is_never_replaced_by_its_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    photo = save(tmp_path / "a.jpg")
+    before = photo.read_bytes()
+    assert colorize(photo, "-o", tmp_path, "--overwrite") == 1
+    assert "would be replaced by its own copy; name another output" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.jpg"], "nothing.jpg: there is no such file or folder, and nothing matches it"),
+        (["empty"], "empty holds no photographs"),
+        (["a.jpg", "b.jpg", "-o", "x.jpg"], "would both be x.jpg; name a folder"),
+        (["a.jpg", "a.bmp", "a.png"], "would both be a-colorized.png"),
+        (["a.jpg", "-o", "x.gif"], "x.gif: pictures are written as .jpg"),
+        (["a.jpg", "--saturation", "-1"], "saturation=-1: it must be at least 0"),
+        (["a.jpg", "--device", "abacus"], "device=abacus: not on this machine"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name in ("a.jpg", "b.jpg", "a.bmp", "a.png"):
+        save(tmp_path / name)
+    before = sorted(tmp_path.iterdir())
+    assert colorize(*arguments) == 1
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_transparency_that_the_output_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    image = Image.fromarray(smooth(20, 30))
+    image.putalpha(100)
+    image.save(tmp_path / "a.png")
+    assert colorize(tmp_path / "a.png", "-o", tmp_path / "b.jpg") == 1
+    assert "JPEG cannot hold the photograph's transparency" in capsys.readouterr().err
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def test_of_several_pages_the_first_is_colored_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pages = [Image.fromarray(smooth(20, 30, seed)) for seed in (0, 1)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    assert colorize(tmp_path / "a.tif") == 0
+    assert "a-colorized.tif (the first of its 2 pictures is colored)" in capsys.readouterr().out
+
+
+# With the committed weights
+
+
+@pytest.mark.slow
+def test_from_a_shell_with_the_committed_weights(tmp_path: Path):
+    (coffee,) = [photo for photo in open_photos("bundled", "test") if photo.name.endswith("coffee.png")]
+    ImageOps.grayscale(Image.fromarray(coffee.load())).save(tmp_path / "coffee.png", dpi=(300, 300))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB")}
+    done = subprocess.run(
+        [sys.executable, "-m", "colorlib", "colorize", "coffee.png"],
+        cwd=tmp_path, env=clean | {"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 of 1 photograph colored"
+    assert "100%" in done.stderr
+    assert np.abs(colors(tmp_path / "coffee-colorized.png")).mean() > 3
