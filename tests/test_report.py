@@ -223,7 +223,7 @@ def test_every_figure_and_table_stands_with_its_caption_and_provenance(profile):
             f"colorlib reproduce --profile cpu --only {step} · runs: seed-0 of results/cpu · AMD EPYC, 2 threads · "
             f"source tree {json.loads((profile.run(0) / 'run.json').read_text())['source'][:16]} · notebook {step}"
         )
-    assert sum("<img" in body for body, _ in figures) == 5
+    assert sum("<img" in body for body, _ in figures) == 7
     assert sum("<table" in body for body, _ in figures) == 3
     executed = nbformat.read(profile.results / "notebooks" / "03_figure1.ipynb", as_version=4)
     (picture,) = [
@@ -372,7 +372,7 @@ def test_notebook_pages_show_the_code_and_link_back(profile):
         "#notebook", "../report.html", "02_train_seed-0.html", "04_figures2_3.html",
     ]  # fmt: skip
     assert 'rel="prev"' not in pages["01_data.html"]
-    assert 'rel="next"' not in pages["05_table1.html"]
+    assert 'rel="next"' not in pages["explore.html"]
     for name, text in pages.items():
         found = Page(text)
         levels = [level for level, _ in found.headings]

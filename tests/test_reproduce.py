@@ -128,7 +128,7 @@ def test_it_leaves_what_the_readme_promises(clone, reproduced):
         "figures/smoke/figure3_rocket.png",
     ):
         assert name in left
-    steps = ["01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1"]
+    steps = ["01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "explore"]
     executed = sorted(path.name for path in (clone / "results/smoke/notebooks").iterdir())
     assert executed == sorted(f"{step}.{kind}" for step in steps for kind in ("html", "ipynb"))
     assert "epoch 5 of 5" in reproduced.stderr
@@ -201,7 +201,7 @@ def test_executed_notebooks_hold_no_clock_and_no_path(clone, reproduced):
 def test_what_is_up_to_date_is_skipped_and_made_again_the_same(clone, reproduced):
     before = contents(clone)
     again = colorlib(clone, "reproduce", "--profile", "smoke")
-    assert again.stdout.count("up to date") == 7, again.stdout
+    assert again.stdout.count("up to date") == 8, again.stdout
     clock = (clone / "results/smoke/seed-0/timing.csv").read_bytes()
     forced = colorlib(clone, "reproduce", "--profile", "smoke", "--force")
     assert (clone / "results/smoke/seed-0/timing.csv").read_bytes() != clock  # trained again, not remembered

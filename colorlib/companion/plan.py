@@ -126,6 +126,13 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
         *([] if photos == "bundled" else [_peers(profile)]),
         *([_outlook(profile)] if (profile.sweep("outlook") / "summary.csv").is_file() else []),
         *([_sources(profile)] if len(compared_profiles(profile)) > 1 else []),
+        Step(
+            name="explore",
+            notebook="explore.ipynb",
+            parameters={"profile": profile.name, "seed": seeds[0], "controls": False},
+            promised=(figures / "explore_arrival.png", figures / "explore_averaged.png"),
+            reads=weights[:1],
+        ),
     ]
 
 

@@ -1,0 +1,179 @@
+"""notebooks/explore.ipynb as people use it: JupyterLab itself, in a browser."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from pictures import smooth
+from PIL import Image
+
+from colorlib.profiles import PROJECT
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 60_000
+"""Milliseconds: a machine that does other things meanwhile is slow, not wrong."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the notebook alone."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    shutil.copy(PROJECT / "notebooks" / "explore.ipynb", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the notebook in a JupyterLab of its own."""
+    own = tmp_path_factory.mktemp("jupyter")
+    settings = {f"JUPYTER_{kind}_DIR": str(own / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    with (own / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}",
+                "--ServerApp.port=0", "--IdentityProvider.token=test", "--LabApp.news_url=None",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            ],
+            env=os.environ | settings | {"IPYTHONDIR": str(own)}, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        yield address(process, own) + "lab/tree/explore.ipynb?token=test"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def address(process: subprocess.Popen[bytes], own: Path) -> str:
+    until = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < until and process.poll() is None:
+        said = (own / "log").read_text(errors="replace").split()
+        for word in said:
+            if word.startswith("http://localhost:") and "/lab?token=" in word:
+                return word.partition("lab?token=")[0]
+        time.sleep(0.2)
+    pytest.fail(f"JupyterLab did not start: {(own / 'log').read_text(errors='replace')}")
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Any, server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The notebook's page after all its cells were run from the menu."""
+    page = browser.new_page(viewport={"width": 1500, "height": 1500})
+    page.set_default_timeout(PATIENCE)
+    from playwright.sync_api import TimeoutError
+
+    page.goto(server)
+    page.locator(".jp-Notebook").wait_for()
+    page.get_by_text("(ipykernel) | Idle", exact=False).wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    try:
+        picture(page, "error in ab").wait_for()
+    except TimeoutError:
+        seen = tmp_path_factory.mktemp("seen") / "lab.png"
+        page.screenshot(path=seen)
+        pytest.fail(f"the cells were run and no pictures came; the page is {seen}")
+    yield page
+    page.close()
+
+
+def picture(page: Any, name: str) -> Any:
+    """A picture of the controls, by what a screen reader reads for it."""
+    return page.locator(f".jupyter-widgets img[alt^='{name}']").first
+
+
+def changed(page: Any, name: str, act: Callable[[], Any]) -> None:
+    """An action changes a picture, sooner or later."""
+    before = picture(page, name).get_attribute("src")
+    act()
+    selector = f".jupyter-widgets img[alt^='{name}']"
+    page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector)?.src !== before", arg=[selector, before]
+    )
+
+
+def labelled(page: Any, label: str, within: str) -> Any:
+    """A control by the words before it."""
+    return page.locator(".widget-inline-hbox", has=page.get_by_text(label, exact=True)).locator(within)
+
+
+def choose(page: Any, label: str, option: str) -> None:
+    labelled(page, label, "select").select_option(option)
+
+
+def step_back(page: Any, label: str) -> None:
+    handle = labelled(page, label, ".noUi-handle")
+    handle.focus()
+    handle.press("ArrowLeft")
+
+
+def test_all_cells_run_without_an_error(lab, folder):
+    until = time.monotonic() + PATIENCE / 1000
+    told: list[str] = []
+    while time.monotonic() < until and not told:
+        lab.keyboard.press("Control+s")
+        lab.wait_for_timeout(500)
+        cells = nbformat.read(folder / "explore.ipynb", as_version=4).cells
+        told = [output.text for output in cells[-1].outputs if output.output_type == "stream"]
+    assert told[0].startswith("truth: a 30")
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    assert [output for output in outputs if output.output_type == "error"] == []
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+
+
+def test_the_slider_goes_through_the_kept_epochs(lab):
+    for epoch in (20, 10):
+        before = picture(lab, "paper/seed-0, epoch").get_attribute("src")
+        step_back(lab, "after epoch")
+        picture(lab, f"paper/seed-0, epoch {epoch}").wait_for()
+        assert picture(lab, "paper/seed-0, epoch").get_attribute("src") != before
+
+
+def test_saturation_and_lightness_change_the_picture_and_its_error(lab):
+    changed(lab, "paper/seed-0, epoch", lambda: step_back(lab, "saturation"))
+    changed(lab, "error in ab", lambda: step_back(lab, "saturation"))
+    changed(lab, "paper/seed-0, epoch", lambda: lab.get_by_label("keep the photograph's own L").check())
+
+
+def test_a_pixel_is_chosen(lab):
+    before = lab.get_by_text("This pixel has", exact=False).inner_text()
+    changed(lab, "gray", lambda: step_back(lab, "pixel: row"))
+    lab.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
+    assert picture(lab, "the 13 × 13 gray pixels").is_visible()
+
+
+def test_two_methods_are_compared(lab):
+    assert picture(lab, "look-up table").count() == 0
+    choose(lab, "compared with", "look-up table")
+    picture(lab, "look-up table").wait_for()
+    choose(lab, "compared with", "nothing")
+    picture(lab, "look-up table").wait_for(state="hidden")
+
+
+def test_a_photograph_of_ones_own_is_uploaded(lab, tmp_path):
+    own = tmp_path / "eigenes Foto ü.png"
+    Image.fromarray(smooth(90, 120)).save(own)
+
+    def upload() -> None:
+        with lab.expect_file_chooser() as chosen:
+            lab.get_by_role("button", name="your own").click()
+        chosen.value.set_files(own)
+
+    upload()
+    for name in ("truth", "paper/seed-0"):
+        lab.wait_for_function(
+            "name => document.querySelector(`.jupyter-widgets img[alt^='${name}']`).naturalWidth === 120", arg=name
+        )
+    chosen = labelled(lab, "photograph", "select").evaluate("it => it.selectedOptions[0].text")
+    assert chosen.replace("\N{NO-BREAK SPACE}", " ") == own.name
+    own.write_text("no image")
+    upload()
+    lab.get_by_text("not an image", exact=False).wait_for()
+    assert picture(lab, "truth").is_visible()
