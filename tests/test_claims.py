@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from colorlib import profiles
-from colorlib.companion import claims, evidence, interruption, printed
+from colorlib.companion import claims, evidence, findings, interruption, printed
 from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, ledger, markdown, read_claims, terminal
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
@@ -195,10 +195,13 @@ def test_a_run_too_short_for_a_claim_leaves_it_not_measured(project: Profile):
 
 
 @pytest.mark.slow
-def test_the_whole_ledger_is_written_twice_the_same(project: Profile):
+def test_the_whole_ledger_is_written_twice_the_same(project: Profile, monkeypatch: pytest.MonkeyPatch):
     first = claims.write_claims(project)
     text = (project.results / "claims.json").read_text()
     assert json.loads(text) == first
+    # Three trainings, killed and resumed: once is enough here.
+    same = dict.fromkeys(("history.csv", "weights.safetensors"), True)
+    monkeypatch.setattr(findings, "equal_files_after_a_kill", lambda: same)
     assert claims.write_claims(project) == first
     assert (project.results / "claims.json").read_text() == text
     assert sum(first["counts"].values()) == len(first["claims"]) == len(read_claims())

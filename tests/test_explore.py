@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import io
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from colorlib.companion import explore
 from colorlib.companion.explore import ERROR_RANGE, FULL, PREVIEW, WIDTH, Exploration
 from colorlib.companion.explore_controls import NOTHING, Controls
 from colorlib.images import Photo, Pixels
+from colorlib.photos import PhotoSet
 from colorlib.profiles import PROJECT, load_profile
 
 RUN = PROJECT / "results" / "cpu" / "seed-0"
@@ -28,8 +30,9 @@ def planes(pixels: Pixels) -> torch.Tensor:
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
-def photo(name: str, pixels: Pixels) -> Photo:
-    return Photo(name=name, digest="", load=lambda: pixels)
+def photos(*pixels: Pixels) -> PhotoSet:
+    made = tuple(Photo(name=str(number), digest="", load=partial(np.copy, one)) for number, one in enumerate(pixels))
+    return PhotoSet(source="a test", split="train", photos=made, terms="")
 
 
 def file(pixels: Pixels) -> bytes:
@@ -41,7 +44,7 @@ def file(pixels: Pixels) -> bytes:
 @pytest.fixture
 def exploration() -> Exploration:
     """One run and two small photographs."""
-    exploration = Exploration(runs={"cpu/seed-0": RUN})
+    exploration = Exploration(runs={"cpu/seed-0": RUN}, learned_from=photos(smooth(30, 30, 3), smooth(30, 30, 4)))
     exploration.add("waves", smooth(40, 60))
     exploration.add("noise", noise(30, 20))
     return exploration
@@ -52,8 +55,13 @@ def test_of_a_profile_its_runs_come_first_and_the_bundled_photographs_are_there(
     assert next(iter(Exploration.of(load_profile("cpu")).runs)) == "cpu/seed-0"
     assert "cpu/seed-0" in exploration.runs
     assert {"coffee.png", "grace_hopper.jpg", "rocket.jpg"} <= set(exploration.photos)
-    assert len(exploration.learned_from) > 0
+    assert exploration.learned_from.source == "bundled"
     assert exploration.methods()[-len(BASELINES) :] == list(BASELINES)
+
+
+def test_like_patches_are_looked_for_in_bundled_photographs_where_others_are_not_here(cache, capsys):
+    assert Exploration.of(load_profile("cpu")).learned_from.source == "bundled"
+    assert "`colorlib data fetch bsds500` gets more" in capsys.readouterr().out
 
 
 def test_without_a_run_it_says_how_one_is_made(tmp_path, monkeypatch):
@@ -142,7 +150,7 @@ def test_like_patches_are_found_where_they_are(exploration):
     waves = exploration.pixels("waves")
     there = noise(40, 50, seed=1)
     there[10:23, 30:43] = waves[14:27, 25:38]
-    exploration.learned_from = [photo("there", there), photo("too small", noise(12, 40)), photo("no", noise(30, 30))]
+    exploration.learned_from = photos(there, noise(12, 40), noise(30, 30))  # the second is too small
     alike = exploration.alike("waves", 20, 31)
     lab = rgb_to_lab(planes(waves).float() / 255).numpy()
     assert alike.colors.shape == (2, 2)
@@ -151,13 +159,12 @@ def test_like_patches_are_found_where_they_are(exploration):
 
 
 def test_figures_say_what_they_show(exploration, tmp_path):
-    exploration.learned_from = [photo("a", smooth(30, 30, seed=3)), photo("b", smooth(30, 30, seed=4))]
     arrival = explore.arrival(exploration, "cpu/seed-0", "waves", tmp_path / "arrival.png")
     averaged, facts = explore.averaged(exploration, "cpu/seed-0", "waves", tmp_path / "averaged.png", row=20, column=31)
     assert "The same photograph 8 times" in arrival.alt
     assert "epoch 40" in arrival.alt
     assert f"truth here ({facts.truth[0]:.0f}, {facts.truth[1]:.0f})" in averaged.caption
-    assert "Of each of 2 training photographs" in averaged.caption
+    assert "Of each of 2 training photographs of a test," in averaged.caption
     for path in (arrival.path, averaged.path):
         with Image.open(path) as figure:
             assert figure.width > 800

@@ -186,10 +186,10 @@ def test_schedules_start_at_the_learning_rate_and_end_near_zero():
 def test_the_average_is_a_running_mean_of_the_weights():
     module = torch.nn.Linear(1, 1, bias=False)
     learner = Learner(module, learning_rate=0.1, average=0.75)
-    mean = module.weight.item()
+    mean = module.weight.detach().item()
     for _ in range(5):
         learner.update(functional.mse_loss(module(torch.ones(1, 1)), torch.full((1, 1), 3.0)))
-        mean = 0.75 * mean + 0.25 * module.weight.item()
+        mean = 0.75 * mean + 0.25 * module.weight.detach().item()
     assert learner.result.weight.item() == pytest.approx(mean, rel=1e-5)
     assert learner.result is not module
     assert Learner(module, learning_rate=0.1).result is module
@@ -201,7 +201,7 @@ def test_the_rate_scales_the_step():
         module = torch.nn.Linear(1, 1, bias=False)
         torch.nn.init.zeros_(module.weight)
         Learner(module, learning_rate=0.1).update(module(torch.ones(1, 1)).sum(), rate=rate)
-        steps.append(float(module.weight))
+        steps.append(module.weight.detach().item())
     assert steps == pytest.approx([-0.1, -0.05], rel=1e-4)
 
 

@@ -102,10 +102,10 @@ def test_killed_at_random_moments(photos, tmp_path):
     duration = time.monotonic() - begun
 
     steps: list[list[int]] = []
-    while (kills := sum(map(len, steps))) < 8 and len(steps) < 8:
+    while (kills := sum(map(len, steps))) < 5 and len(steps) < 5:
         run = tmp_path / f"run-{len(steps)}"
         steps.append([])
-        for _ in range(8 - kills):
+        for _ in range(5 - kills):
             (run / "run.lock.json").unlink(missing_ok=True)  # so that its return says that the next process has begun
             process = start(run, photos, log, **changes)
             wait_for(run / "run.lock.json", process, log)
@@ -122,7 +122,7 @@ def test_killed_at_random_moments(photos, tmp_path):
         assert len(promised_bytes(run)) == 6
         assert not list(run.rglob("*.tmp"))
     print(f"killed after updates {steps}")
-    assert kills >= 8
+    assert kills >= 5
 
 
 def kill_points(*arguments: object) -> list[dict]:

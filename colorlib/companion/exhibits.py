@@ -6,9 +6,11 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 
 CAPTION = re.compile(r"<p class=(?:'caption'|\"caption\")>(.*?)</p>", re.DOTALL)
 TABLE = re.compile(r"<table class=\"figures\"><caption>(.*?)</caption>(.*?)</table>", re.DOTALL)
@@ -48,7 +50,7 @@ def read_chapter(path: Path) -> Chapter:
     return Chapter(title=first.removeprefix("# "), opening=markdown_html(rest), exhibits=_exhibits(path, outputs))
 
 
-def read_cells(path: Path) -> list[NotebookNode]:
+def read_cells(path: Path) -> list["NotebookNode"]:
     """The cells of an executed notebook.
 
     Raises:
@@ -56,11 +58,13 @@ def read_cells(path: Path) -> list[NotebookNode]:
     """
     if not path.is_file():
         raise ValueError(f"{path} does not exist; run `make reproduce PROFILE={path.parent.parent.name}` first")
+    import nbformat  # takes seconds: jsonschema's grammar of addresses is built when it is imported
+
     cells: list[NotebookNode] = nbformat.read(path, as_version=4).cells
     return cells
 
 
-def _exhibits(path: Path, outputs: list[NotebookNode]) -> tuple[Exhibit, ...]:
+def _exhibits(path: Path, outputs: list["NotebookNode"]) -> tuple[Exhibit, ...]:
     found = []
     for output, following in zip(outputs, [*outputs[1:], {}], strict=True):
         data = output.get("data", {})
@@ -73,12 +77,12 @@ def _exhibits(path: Path, outputs: list[NotebookNode]) -> tuple[Exhibit, ...]:
     return tuple(found)
 
 
-def _html_of(data: NotebookNode) -> str:
+def _html_of(data: "NotebookNode") -> str:
     text: str = data.get("text/html", "")
     return text
 
 
-def picture_html(output: NotebookNode, where: str) -> str:
+def picture_html(output: "NotebookNode", where: str) -> str:
     """The `img` of a PNG output, its size given, so that nothing moves while the page is built up.
 
     Raises:

@@ -3,7 +3,7 @@
 Everything is computed once and kept. Pictures are shown as previews of `PREVIEW` pixels first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,9 @@ from colorlib.baselines import BASELINES
 from colorlib.color import gray_rgb, lightness, rgb_to_lab, to_bytes
 from colorlib.colorizer import Colorize, Colorizer, load_run, toned
 from colorlib.companion.figures import REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
-from colorlib.images import Photo, Pixels, decode, shrink
-from colorlib.photos import open_photos
+from colorlib.images import Pixels, decode, shrink
+from colorlib.photos import PhotoSet, open_photos
+from colorlib.places import PhotosMissingError
 from colorlib.profiles import Profile
 from colorlib.runs import Run
 
@@ -63,10 +64,10 @@ class Exploration:
 
     runs: Mapping[str, Path]
     """Run directories by the names that people choose."""
+    learned_from: PhotoSet
+    """Training photographs, in which like patches are looked for."""
     photos: dict[str, Pixels] = field(default_factory=dict)
     """Photographs by name, `(H, W, 3)` uint8, longest side at most `FULL`."""
-    learned_from: Sequence[Photo] = ()
-    """Training photographs, in which like patches are looked for."""
     _colorizers: dict[tuple[str, int | None], Colorize] = field(default_factory=dict)
     _colored: dict[tuple[str, int | None, str, bool], Tensor] = field(default_factory=dict)
 
@@ -79,7 +80,7 @@ class Exploration:
         runs = {path.relative_to(results).as_posix(): path for path in found}
         if not runs:
             raise ValueError(f"no finished run lies under {results}; `make reproduce PROFILE={profile.name}` makes one")
-        exploration = cls(runs=runs, learned_from=open_photos(profile.photos, "train"))
+        exploration = cls(runs=runs, learned_from=_training_photos(profile.photos))
         for split in ("test", "val", "train"):
             for photo in open_photos("bundled", split):
                 exploration.add(photo.name.partition("/")[2], photo.load())
@@ -220,6 +221,15 @@ class Exploration:
         return Alike(colors=torch.stack(colors).numpy(), distances=np.asarray(distances, np.float32))
 
 
+def _training_photos(name: str) -> PhotoSet:
+    """Those of a source where they are on this machine, else the bundled ones; captions say which."""
+    try:
+        return open_photos(name, "train")
+    except PhotosMissingError:
+        print(f"like patches are looked for in the bundled photographs; `colorlib data fetch {name}` gets more")
+        return open_photos("bundled", "train")
+
+
 def _longest(pixels: Pixels, side: int) -> Pixels:
     height, width = pixels.shape[:2]
     if max(height, width) <= side:
@@ -332,10 +342,11 @@ def averaged(
         Illustration(
             path=path,
             caption=(
-                f"<b>Why colors are averaged.</b> Of each of {len(alike.colors)} training photographs, the pixel whose "
-                f"{WIDTH} × {WIDTH} gray patch is most like that at {at}, by its true a and b: {numbers}. At the "
-                f"median they differ by {np.median(alike.distances):.1f} in L. Chroma is {theirs:.0f} on average among "
-                f"them and {means:.0f} at their mean: one answer must do for all."
+                f"<b>Why colors are averaged.</b> Of each of {len(alike.colors)} training photographs of "
+                f"{exploration.learned_from.source}, the pixel whose {WIDTH} × {WIDTH} gray patch is most like that at "
+                f"{at}, by its true a and b: {numbers}. At the median they differ by {np.median(alike.distances):.1f} "
+                f"in L. Chroma is {theirs:.0f} on average among them and {means:.0f} at their mean: one answer must do "
+                "for all."
             ),
             alt=(
                 "A gray photograph with a small square marked, the square enlarged, and a scatter plot of a and b: "

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from colorlib.companion.exhibits import framed_tables, picture_html, read_cells, read_chapter
 from colorlib.companion.plan import Step, steps
 from colorlib.profiles import Profile
@@ -33,6 +31,7 @@ def notebook_pages(profile: Profile) -> dict[Path, str]:
     Raises:
         ValueError: a notebook was not executed yet, or a figure in it has no alternative text or no caption.
     """
+    import nbformat
     from nbconvert import HTMLExporter
 
     def picture(output: Any, step: str) -> str:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from colorlib.files import sha256, write_json, write_text
+
+if TYPE_CHECKING:
+    # Imported where it is called: jsonschema's grammar of addresses, which it builds then, takes seconds.
+    from nbformat import NotebookNode
 
 
 class NotebookFailedError(RuntimeError):
@@ -43,18 +44,27 @@ class Execution:
     """Seconds a cell may take."""
 
 
+def code_cells(notebook: Path, *, tag: str | None = None) -> list[str]:
+    """The source of a notebook's code cells, or of those with a tag."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", ()))
+    ]
+
+
 def parameters_of(notebook: Path) -> dict[str, Any]:
     """The names and default values in the notebook's `parameters` cell.
 
     Raises:
         ValueError: there is no such cell, or it holds more than assignments of literals.
     """
-    nb = nbformat.read(notebook, as_version=4)
-    cells = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", ())]
+    cells = code_cells(notebook, tag="parameters")
     if len(cells) != 1:
         raise ValueError(f"{notebook.name} has {len(cells)} cells tagged `parameters`; it needs one")
     found = {}
-    for node in ast.parse(cells[0].source).body:
+    for node in ast.parse(cells[0]).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]):
                 try:
@@ -99,6 +109,7 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
         ValueError: a parameter is unknown or of the wrong type; nothing was started.
         NotebookFailedError: it did not finish, or did not leave what it promised.
     """
+    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -186,7 +197,7 @@ def _version(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _unfinished(nb: NotebookNode) -> str | None:
+def _unfinished(nb: "NotebookNode") -> str | None:
     """Why an execution that papermill calls complete was not: `sys.exit(0)` ends it quietly."""
     for index, cell in enumerate(nb.cells):
         if cell.cell_type != "code" or not cell.source.strip():
@@ -201,18 +212,22 @@ def _unfinished(nb: NotebookNode) -> str | None:
 
 def _running_cell(working: Path) -> str:
     """The cell that was running when an execution was cut off: the last one started, whatever its status says."""
+    import nbformat
+
     nb = nbformat.read(working, as_version=4)
     started = [i for i, cell in enumerate(nb.cells) if cell.metadata.get("papermill", {}).get("start_time")]
     return f"cell {started[-1] + 1}" if started else "its first cell"
 
 
-def stable_text(nb: NotebookNode) -> str:
+def stable_text(nb: "NotebookNode") -> str:
     """An executed notebook as text that two equal executions share: fixed ids, no clock, no paths, no versions."""
+    import nbformat
+
     for index, cell in enumerate(nb.cells):
         cell.id = f"cell-{index + 1:02d}"
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-    nb.metadata = NotebookNode(
+    nb.metadata = nbformat.NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
         language_info={"name": "python"},
     )

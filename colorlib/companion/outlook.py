@@ -16,7 +16,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from colorlib.companion.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
 from colorlib.companion.sweep_summary import DIGITS, over_seeds, photographs, read_summary, readable
@@ -83,6 +82,8 @@ def outlook_table(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 def students_interval(values: Sequence[float]) -> tuple[float, float]:
     """Bounds of the 95 % interval of a mean, by Student's t."""
+    from scipy import stats
+
     reach = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
     mean = float(np.mean(values))
     return mean - reach, mean + reach

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
+from colorlib.companion.notebooks import code_cells
 from colorlib.profiles import PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
 from colorlib.scoring import score_files
@@ -52,8 +51,7 @@ class Step:
     @property
     def modules(self) -> list[str]:
         """The modules of colorlib that the notebook's cells import."""
-        nb = nbformat.read(NOTEBOOKS / self.notebook, as_version=4)
-        return imports_of("\n".join(cell.source for cell in nb.cells if cell.cell_type == "code"))
+        return imports_of("\n".join(code_cells(NOTEBOOKS / self.notebook)))
 
 
 def steps(profile: Profile, *, train: bool = True) -> list[Step]:

@@ -36,8 +36,8 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Its id in the page: the step's name without its number."""
-        return self.step.name.partition("_")[2]
+        """Its id in the page: the step's name without its number, if it has one."""
+        return self.step.name.partition("_")[2] or self.step.name
 
 
 def write_report(profile: Profile) -> list[Path]:

@@ -1,0 +1,202 @@
+"""Each thing that `make bench` times, in a process of its own: `python tests/bench/measure.py NAME` prints JSON."""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plain
+import torch
+from torch import nn
+
+from colorlib.color import lightness, to_bytes
+from colorlib.coloring import color_pixels
+from colorlib.colorizer import Colorizer
+from colorlib.config import RunConfig
+from colorlib.devices import prepare
+from colorlib.measurements import Update
+from colorlib.model import EncoderDecoder, Network
+from colorlib.photos import find_source, open_photos
+from colorlib.targets import RGB
+from colorlib.trainer import build_network, train
+
+PHOTOS = "bsds500"
+CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * 24)
+WARM_UP = 4
+"""Updates or images that are done before the clock starts."""
+IMAGES = 12
+SIDE = 2048
+"""Of the square photograph that is colored."""
+TILE = 512
+
+
+def steps(times: Iterator[float]) -> dict[str, Any]:
+    """Seconds per step, from the times at which steps ended."""
+    ends = list(times)[WARM_UP - 1 :]
+    return {"seconds": statistics.median(after - before for before, after in pairwise(ends))}
+
+
+def peak() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def files_of(split: str) -> list[Path]:
+    source = find_source(PHOTOS)
+    return [source.path(photo.name) for photo in source.photos(split)]
+
+
+# Training, per update
+
+
+def training_bare() -> dict[str, Any]:
+    """Forward, backward and Adam on a batch that stays where it is."""
+    device = prepare()
+    network = build_network(CONFIG).to(device)
+    adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+    size = (CONFIG.batch_size, 1, CONFIG.crop_size, CONFIG.crop_size)
+    light = torch.rand(size, device=device).contiguous(memory_format=torch.channels_last)
+    truth = torch.rand(size, device=device).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+
+    def updates() -> Iterator[float]:
+        for _ in range(CONFIG.updates):
+            adam.zero_grad(set_to_none=True)
+            nn.functional.mse_loss(network(light), truth).backward()
+            adam.step()
+            yield time.perf_counter()
+
+    return steps(updates())
+
+
+def training_loop() -> dict[str, Any]:
+    """An epoch of `colorlib.trainer.train`."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = train(CONFIG, Path(folder) / "run")
+        return steps(time.perf_counter() for event in said if isinstance(event, Update)) | {"peak": peak()}
+
+
+def training_plain() -> dict[str, Any]:
+    """The tutorial's loop."""
+    files = files_of("train")
+    network = EncoderDecoder(RGB.head)
+    return steps(plain.train(network, files, crop_size=48, batch_size=16, updates=CONFIG.updates))
+
+
+# Prediction of test images, per megapixel; metrics are not in it
+
+
+def per_megapixel(images: Iterator[int]) -> dict[str, Any]:
+    """Seconds per megapixel, from images that are done one after another and told by their pixels."""
+    for _ in range(WARM_UP):
+        next(images)
+    started, pixels = time.perf_counter(), sum(images)
+    return {"seconds": (time.perf_counter() - started) / pixels * 1e6}
+
+
+def network() -> Network:
+    with_weights = build_network(CONFIG)
+    return with_weights.eval()
+
+
+def prediction_bare() -> dict[str, Any]:
+    """Forward on images that are in memory."""
+    prepare()
+    ready = network()
+    sizes = [photo.load().shape[:2] for photo in open_photos(PHOTOS, "test")[: IMAGES + WARM_UP]]
+    lights = [torch.rand(1, 1, *size).contiguous(memory_format=torch.channels_last) for size in sizes]
+
+    @torch.inference_mode()
+    def images() -> Iterator[int]:
+        for light in lights:
+            ready(light)
+            yield light.numel()
+
+    return per_megapixel(images())
+
+
+def prediction_ours() -> dict[str, Any]:
+    """What evaluation does before its metrics: decode, L, network, 8 bits."""
+    colorize = Colorizer(network=network(), target=RGB(), device=prepare())
+
+    def images() -> Iterator[int]:
+        for photo in open_photos(PHOTOS, "test")[: IMAGES + WARM_UP]:
+            truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
+            yield to_bytes(colorize(lightness(truth).unsqueeze(0))[0])[0].numel()
+
+    return per_megapixel(images())
+
+
+def prediction_plain() -> dict[str, Any]:
+    """The tutorial's evaluation."""
+    files = files_of("test")[: IMAGES + WARM_UP]
+    return per_megapixel(image.shape[0] * image.shape[1] for image in plain.evaluate(EncoderDecoder(RGB.head), files))
+
+
+# Coloring a large photograph, per megapixel
+
+
+def coloring_bare() -> dict[str, Any]:
+    """Forward on one tile's size, again and again."""
+    prepare()
+    ready, light = network(), torch.rand(1, 1, TILE, TILE).contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def tiles() -> Iterator[int]:
+        for _ in range(WARM_UP + (SIDE // TILE) ** 2):
+            ready(light)
+            yield light.numel()
+
+    return per_megapixel(tiles())
+
+
+def coloring_ours(side: int = SIDE) -> dict[str, Any]:
+    """`colorlib colorize` without its files: the photograph's own L kept, tile by tile."""
+    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=TILE)
+    tile = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
+    warm = np.tile(tile, (1, WARM_UP, 1))
+    photo = np.tile(tile, (-(-side // TILE), -(-side // TILE), 1))[:side, :side].copy()
+    all_tiles = (pixels for picture in (warm, photo) for pixels in color_pixels(picture, colorizer))
+    return per_megapixel(all_tiles) | {"peak": peak(), "megapixels": side * side / 1e6}
+
+
+# What the processor reaches on the shapes that cost most
+
+
+def convolution() -> dict[str, Any]:
+    """GFLOP/s of the 3 x 3 convolution from 128 to 256 channels, forward and backward, in the best memory order."""
+    prepare()
+    layer = nn.Conv2d(128, 256, 3, padding=1).to(memory_format=torch.channels_last)
+    found = {}
+    for name, size in {"batch": (16, 128, 48, 48), "tile": (1, 128, TILE, TILE)}.items():
+        image = torch.rand(size).contiguous(memory_format=torch.channels_last).requires_grad_()
+        flops = 2 * 128 * 256 * 9 * size[0] * size[2] * size[3]
+        forward, both = [], []
+        for _ in range(8):
+            started = time.perf_counter()
+            with torch.inference_mode():
+                layer(image)
+            middle = time.perf_counter()
+            layer(image).sum().backward()
+            forward.append(flops / (middle - started) / 1e9)
+            both.append(3 * flops / (time.perf_counter() - middle) / 1e9)
+        found[name] = {"forward": statistics.median(forward[2:]), "forward and backward": statistics.median(both[2:])}
+    return found
+
+
+MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
+    measure.__name__: measure
+    for measure in (
+        training_bare, training_loop, training_plain, prediction_bare, prediction_ours, prediction_plain,
+        coloring_bare, coloring_ours, convolution,
+    )
+}  # fmt: skip
+
+if __name__ == "__main__":
+    print(json.dumps(MEASURES[sys.argv[1]]()))
