@@ -84,8 +84,8 @@ readme: setup ## the measured parts of README.md, from results/
 	@$(RUN) readme
 
 lab: setup ## JupyterLab on notebooks/
-	@# Kernels start in notebooks/: a relative COLORLIB_DATA would point elsewhere there.
-	@if [ -n "$$COLORLIB_DATA" ]; then COLORLIB_DATA=$$(cd "$$COLORLIB_DATA" && pwd); fi; $(BIN)/jupyter lab notebooks
+	@# Kernels start in notebooks/: a relative COLORLIB_DATA would point elsewhere there. Uploads come in one message each.
+	@if [ -n "$$COLORLIB_DATA" ]; then COLORLIB_DATA=$$(cd "$$COLORLIB_DATA" && pwd); fi; $(BIN)/jupyter lab notebooks --ServerApp.tornado_settings='{"websocket_max_message_size": 1000000000}'
 
 check: setup ## lint, types and the quick tests: under a minute
 	$(BIN)/ruff check --quiet .

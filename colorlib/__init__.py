@@ -28,6 +28,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 1  provenance   which source, which versions, which machine a number comes from
 1  sources      photographs that are files: listed, bundled, in any folder
 1  targets      what a network predicts: TARGETS
+2  copy_places  which photographs people mean by files, folders and patterns, and where copies go
 2  objectives   what training rewards: OBJECTIVES
 2  photos       where photographs come from, by name: SOURCES
 2  runs         the run directory: what a run is and did, written and read here alone
@@ -38,7 +39,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
 4  identity     what a run is a function of, and how two differ
 4  profiles     how much to spend: notebooks/profiles/*.yaml
-5  copies       colored copies of people's photographs: which goes where
+5  copies       colored copies of people's photographs, made one after another
 5  scoring      scores a finished run and leaves what a later reader relies on
 5  trainer      the loop: a generator of measurements; to resume, start it again
 6  companion/   notebooks, figures, tables and the report of finished runs

@@ -1,6 +1,7 @@
 """The command line: what may be written on it, and how a command ends. `commands` does what it says."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,6 +111,9 @@ def _device_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted."""
     options = build_parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text in the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     command: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
     try:
         return command(options)

@@ -1,5 +1,6 @@
 """Colors for any photograph in memory: what the command line, notebooks and other people's code call."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizer import Colorizer, load_run, toned
 from colorlib.devices import choose_device
-from colorlib.images import Pixels, to_srgb
+from colorlib.images import Pixels, srgb_pixels, upright
 from colorlib.provenance import PACKAGE
 
 COMMITTED = tuple(PACKAGE.parent / "results" / profile / "seed-0" for profile in ("paper", "cpu"))
@@ -96,26 +97,25 @@ class PhotoColorizer:
 
                 - a tensor, `(1 or 3, H, W)` or `(B, 1 or 3, H, W)`: sRGB, uint8, or float in [0, 1];
                 - an array, `(H, W)`, `(H, W, 1)` or `(H, W, 3)`: likewise;
-                - a PIL image of any mode.
+                - a PIL image, turned as its EXIF orientation says; float and 32-bit ones have no agreed white.
 
         Returns:
             The same kind of thing: a tensor `(…, 3, H, W)`, an array `(H, W, 3)`, both of the dtype given, or a PIL
-            image of mode RGB, RGBA where it had transparency.
+            image of mode RGB, RGBA where not all of it is opaque.
 
         Raises:
             TypeError: it is none of these.
-            ValueError: another shape, or values outside [0, 1].
+            ValueError: another shape, values outside [0, 1], or no agreed white.
         """
         if isinstance(photo, Image.Image):
-            rgb, alpha = to_srgb(photo, "the picture")
-            pixels = np.array(rgb)
+            pixels, alpha = srgb_pixels(upright(photo.copy()), "the picture")
             for _ in color_pixels(
                 pixels, self.colorizer, keep_luminance=self.keep_luminance, saturation=self.saturation
             ):
                 pass
             colored = Image.fromarray(pixels)
             if alpha is not None:
-                colored.putalpha(alpha)
+                colored.putalpha(Image.fromarray(alpha))
             return colored
         if isinstance(photo, np.ndarray):
             if photo.ndim not in (2, 3):
@@ -138,7 +138,7 @@ class PhotoColorizer:
                 raise ValueError(f"values from {low:g} to {high:g}: expected uint8, or float in [0, 1]")
         batch = photo if photo.ndim == 4 else photo.unsqueeze(0)
         light = lightness(batch.expand(-1, 3, -1, -1).cpu()).float()
-        rgb = self.colorizer(light)
+        rgb = self.colorizer(light).clone()  # outside inference mode: what is returned is an ordinary tensor
         if self.keep_luminance or self.saturation != 1.0:
             rgb = toned(rgb, light=light if self.keep_luminance else None, saturation=self.saturation)
         rgb = to_bytes(rgb) if photo.dtype == torch.uint8 else rgb.to(photo.dtype)
@@ -163,7 +163,7 @@ def load_colorizer(
     Raises:
         ValueError: no finished run there, no such device, or a negative saturation.
     """
-    if saturation < 0:
-        raise ValueError(f"saturation={saturation:g}: it must be at least 0")
+    if not 0 <= saturation < math.inf:
+        raise ValueError(f"saturation={saturation:g}: it must be at least 0, and finite")
     colorizer = load_run(committed_run() if run is None else Path(run), device=choose_device(device))
     return PhotoColorizer(colorizer=colorizer, keep_luminance=keep_luminance, saturation=saturation)

@@ -52,7 +52,8 @@ def colorize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from colorlib.coloring import load_colorizer
-    from colorlib.copies import Progress, make_copies, pixels_of, plan_copies
+    from colorlib.copies import Progress, make_copies, pixels_to_color
+    from colorlib.copy_places import plan_copies
     from colorlib.devices import prepare
     from colorlib.images import MAX_PIXELS
 
@@ -62,18 +63,17 @@ def colorize(options: argparse.Namespace) -> int:
         options.weights, device=str(device), keep_luminance=not options.raw, saturation=options.saturation
     )
     failed = 0
-    with tqdm(total=pixels_of(copies), unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
-        for event in make_copies(
-            copies,
-            colorizer,
-            compare=options.compare,
-            overwrite=options.overwrite,
-            max_pixels=options.max_pixels or MAX_PIXELS,
-        ):
+    limits = {"overwrite": options.overwrite, "max_pixels": options.max_pixels or MAX_PIXELS}
+    left = {copy: pixels_to_color(copy, **limits) for copy in copies}
+    total = sum(left.values())
+    with tqdm(total=total, unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
+        for event in make_copies(copies, colorizer, compare=options.compare, **limits):
             if isinstance(event, Progress):
+                left[event.copy] -= event.pixels
                 bar.update(event.pixels)
             elif event.failure:
                 failed += 1
+                bar.total = total = total - left[event.copy]  # what will not be done takes no time
                 bar.write(f"not colored: {event.failure}", file=sys.stderr)
             else:
                 bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=sys.stdout)

@@ -1,9 +1,7 @@
-"""Colored copies of people's photographs: which go where, and making them one after another."""
+"""Colored copies of people's photographs, made one after another."""
 
-import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,22 +9,13 @@ from PIL import Image
 
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.coloring import PhotoColorizer, color_pixels
-from colorlib.images import MAX_PIXELS, SUFFIXES, Pixels
+from colorlib.copy_places import Copy
+from colorlib.images import DAMAGE, MAX_PIXELS, Pixels, strips
 from colorlib.metrics import NEAR_GRAY_CHROMA, mean_chroma
-from colorlib.picture_files import FORMATS, format_of, read_picture, write_picture
+from colorlib.picture_files import check_fits, format_of, read_picture, write_picture
 
-COLORED, COMPARED = "-colorized", "-compared"
-"""What is added to a name where no output is given."""
 GAP = 8
 """Pixels of white between the panels of a comparison."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copy:
-    """A photograph, and where its colored copy goes."""
-
-    photo: Path
-    output: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,77 +35,6 @@ class Done:
     """Why there is no colored copy; None where there is one."""
     note: str | None = None
     """What is worth saying of it besides."""
-
-
-def plan_copies(named: Sequence[str], output: Path | None, *, compare: bool = False) -> list[Copy]:
-    """Which photographs are meant, and where the copy of each goes.
-
-    Args:
-        named: files, folders (searched recursively, structure kept) and glob patterns.
-        output: a file where one photograph is named, else a folder; None puts copies beside the photographs, those of
-            a folder into a folder beside it.
-        compare: the copies are comparisons, and called so.
-
-    Raises:
-        ValueError: nothing is found under a name, or two copies would have the same path.
-    """
-    suffix = COMPARED if compare else COLORED
-    if output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir():
-        format_of(output)
-    copies: dict[Path, Copy] = {}
-    for name in named:
-        for photo, within in _found(name):
-            if output is None:
-                folder = photo.parent if within is None else Path(f"{name.rstrip('/')}{suffix}") / within
-                beside = suffix if within is None else ""
-                target = folder / f"{photo.stem}{beside}{_written_as(photo)}"
-            elif output.suffix.lower() in FORMATS and not output.is_dir():
-                target = output
-            else:
-                target = output / (within or Path()) / f"{photo.stem}{_written_as(photo)}"
-            copies.setdefault(photo.resolve(), Copy(photo=photo, output=target))
-    # A copy that an earlier call left beside its photograph is not a photograph to color.
-    made = {copy.output.resolve() for copy in copies.values()}
-    wanted = [copy for photo, copy in copies.items() if output is not None or photo not in made]
-    _refuse_doubles(wanted)
-    return wanted
-
-
-def _found(name: str) -> list[tuple[Path, Path | None]]:
-    """The photographs under a name, each with its folder within the folder that was named."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        inside = sorted(
-            found
-            for found in path.rglob("*")
-            if found.suffix.lower() in SUFFIXES and not found.name.startswith(".") and not found.is_dir()
-        )
-        if not inside:
-            raise ValueError(f"{name} holds no photographs ({', '.join(sorted(SUFFIXES))})")
-        return [(found, found.parent.relative_to(path)) for found in inside]
-    if path.exists() or path.is_symlink():
-        return [(path, None)]
-    # Path.glob refuses patterns that begin at the root.
-    matching = [Path(found) for found in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-    if not matching:
-        raise ValueError(f"{name}: there is no such file or folder, and nothing matches it as a pattern")
-    return [(found, None) for found in matching if found.is_file()]
-
-
-def _written_as(photo: Path) -> str:
-    """The ending of a copy: the photograph's, where that is written, else .png."""
-    return photo.suffix if photo.suffix.lower() in FORMATS else ".png"
-
-
-def _refuse_doubles(copies: Iterable[Copy]) -> None:
-    held: dict[Path, Path] = {}
-    for copy in copies:
-        if copy.output in held:
-            raise ValueError(
-                f"the copies of {held[copy.output]} and {copy.photo} would both be {copy.output}; name a folder as "
-                "output, or color them apart"
-            )
-        held[copy.output] = copy.photo
 
 
 def make_copies(
@@ -144,18 +62,19 @@ def make_copies(
             yield from _make(copy, colorizer, compare=compare, overwrite=overwrite, max_pixels=max_pixels)
         except (ValueError, OSError) as error:
             yield Done(copy=copy, failure=str(error))
+        except Exception as error:  # noqa: BLE001  whatever one photograph leads to, the others are done
+            yield Done(copy=copy, failure=f"{copy.photo}: {type(error).__name__}: {error}")
 
 
 def _make(
     copy: Copy, colorizer: PhotoColorizer, *, compare: bool, overwrite: bool, max_pixels: int
 ) -> Iterator[Progress | Done]:
-    format_of(copy.output)
-    if copy.output.exists():
-        if copy.output.samefile(copy.photo):
-            raise ValueError(f"{copy.photo} would be replaced by its own copy; name another output")
-        if not overwrite:
-            raise ValueError(f"{copy.output} exists; --overwrite replaces it")
+    _refuse_output(copy, overwrite=overwrite)
     picture = read_picture(copy.photo, max_pixels=max_pixels)
+    height, width = picture.pixels.shape[:2]
+    colors = compare and has_colors(picture.pixels)
+    panels = (3 if colors else 2) if compare else 1
+    check_fits(copy.output, panels * width + (panels - 1) * GAP, height)
     before = picture.pixels.copy() if compare else None
     for count in color_pixels(
         picture.pixels,
@@ -165,30 +84,51 @@ def _make(
     ):
         yield Progress(copy=copy, pixels=count)
     if before is not None:
-        picture = replace(picture, pixels=side_by_side(before, picture.pixels), alpha=None)
-    write_picture(copy.output, picture)
-    frames = picture.frames
-    yield Done(copy=copy, note=f"the first of its {frames} pictures is colored" if frames > 1 else None)
+        picture = replace(picture, pixels=side_by_side(before, picture.pixels, colors=colors), alpha=None)
+    _refuse_output(copy, overwrite=overwrite)  # coloring takes minutes: somebody may have written it meanwhile
+    notes = [write_picture(copy.output, picture)]
+    if picture.frames > 1:
+        notes.insert(0, f"the first of its {picture.frames} pictures is colored")
+    yield Done(copy=copy, note="; ".join(filter(None, notes)) or None)
 
 
-def side_by_side(photo: Pixels, colored: Pixels) -> Pixels:
+def _refuse_output(copy: Copy, *, overwrite: bool) -> None:
+    format_of(copy.output)
+    if copy.output.exists() or copy.output.is_symlink():
+        if copy.photo.exists() and copy.output.exists() and copy.output.samefile(copy.photo):
+            raise ValueError(f"{copy.photo} would be replaced by its own copy; name another output")
+        if not overwrite:
+            raise ValueError(f"{copy.output} exists; --overwrite replaces it")
+
+
+def has_colors(photo: Pixels) -> bool:
+    """Whether a photograph is more than gray: it shows in a few of its pixels too."""
+    every = max(min(photo.shape[:2]) // 256, 1)
+    few = torch.from_numpy(photo[::every, ::every].copy()).permute(2, 0, 1)
+    return mean_chroma(few) >= NEAR_GRAY_CHROMA
+
+
+def side_by_side(photo: Pixels, colored: Pixels, *, colors: bool) -> Pixels:
     """Gray, the photograph's own colors where it has any, and the prediction, from left to right."""
-    planes = torch.from_numpy(photo).permute(2, 0, 1)
-    gray = to_bytes(gray_rgb(lightness(planes))).permute(1, 2, 0).numpy()
-    every = max(min(photo.shape[:2]) // 256, 1)  # whether there are colors shows in a few pixels too
-    has_colors = mean_chroma(planes[:, ::every, ::every]) >= NEAR_GRAY_CHROMA
-    panels = [gray, photo, colored] if has_colors else [gray, colored]
-    gap = np.full((len(photo), GAP, 3), 255, dtype=np.uint8)
-    return np.concatenate([part for panel in panels for part in (gap, panel)][1:], axis=1)
+    height, width = photo.shape[:2]
+    panels = [None, photo, colored] if colors else [None, colored]
+    whole = np.full((height, len(panels) * (width + GAP) - GAP, 3), 255, dtype=np.uint8)
+    for rows in strips(height):
+        planes = torch.from_numpy(photo[rows].copy()).permute(2, 0, 1)
+        gray = to_bytes(gray_rgb(lightness(planes))).permute(1, 2, 0).numpy()
+        for place, panel in enumerate(panels):
+            left = place * (width + GAP)
+            whole[rows, left : left + width] = gray if panel is None else panel[rows]
+    return whole
 
 
-def pixels_of(copies: Sequence[Copy]) -> int:
-    """How many pixels the photographs have in all, by their headers; those that cannot be read count nothing."""
-    total = 0
-    for copy in copies:
-        try:
-            with Image.open(copy.photo) as image:
-                total += image.width * image.height
-        except (OSError, ValueError, SyntaxError):
-            continue  # it is told when its turn comes
-    return total
+def pixels_to_color(copy: Copy, *, overwrite: bool = False, max_pixels: int = MAX_PIXELS) -> int:
+    """How many pixels a photograph has, by its header; none where it will be refused, which is told in its turn."""
+    if not overwrite and copy.output.exists():
+        return 0
+    try:
+        with Image.open(copy.photo) as image:
+            pixels = image.width * image.height
+    except DAMAGE:
+        return 0
+    return pixels if pixels <= max_pixels else 0

@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def sha256(path: Path) -> str:
@@ -27,12 +27,26 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is as it was and the temporary file is gone.
     """
+    write_with(path, lambda file: file.write(data))
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """`write_bytes` for what writes itself into an open file, so that it need not be held in memory.
+
+    Raises:
+        OSError: as `write_bytes`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        # A name may be as long as the file system allows: no room for much more.
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # not that of a temporary file that nobody has heard of
+        raise
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes the file private; a result should be as readable as any other file this user writes.

@@ -5,14 +5,15 @@ included. Transparent pixels are shown on white. An embedded ICC profile is foll
 """
 
 import io
+import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 # Pillow refuses pictures of more than 179 million pixels, for the whole process; `decode` has a limit of its own.
 Image.MAX_IMAGE_PIXELS = None
@@ -40,6 +41,26 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp",
 """File name endings taken for photographs when a folder is searched."""
 
 
+DAMAGE = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
+"""What a damaged file, or a tag of the wrong kind, leads Pillow to."""
+STRIP = 512
+"""Rows of a picture that are converted at a time."""
+OPAQUE = 255
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientations, and what undoes them."""
+
+
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image file's bytes.
 
@@ -54,32 +75,54 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ValueError: not an image, truncated, or too large; the message names the file and the mend.
     """
-    rgb, alpha = to_srgb(open_image(data, name, max_pixels=max_pixels), name)
-    return np.array(rgb if alpha is None else Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha))
+    pixels, alpha = srgb_pixels(open_image(data, name, max_pixels=max_pixels), name)
+    if alpha is not None:
+        for rows in strips(len(pixels)):
+            strip = Image.fromarray(pixels[rows])
+            white = Image.new("RGB", strip.size, "white")
+            pixels[rows] = np.asarray(Image.composite(strip, white, Image.fromarray(alpha[rows])))
+    return pixels
 
 
-def open_image(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(source: bytes | Path, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """An image file as Pillow reads it: whole, upright, in whatever mode it was written; of several frames the first.
 
+    Args:
+        source: the file's bytes, or its path, which needs less memory.
+        name: how errors call it.
+        max_pixels: refuse pictures of more pixels than this.
+
     Raises:
-        ValueError: as `decode`.
+        ValueError: as `decode`, or the file cannot be read at all.
     """
     try:
-        picture: Image.Image = Image.open(io.BytesIO(data))
+        picture: Image.Image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         width, height = picture.size
         fits = width * height <= max_pixels
         if fits:
             picture.load()
-            ImageOps.exif_transpose(picture, in_place=True)
+            picture = upright(picture)
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ValueError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
         raise ValueError(f"{name} is damaged or truncated ({error}); fetch or export it again") from error
     if not fits:
         raise ValueError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} million pixels, more than the limit "
             f"of {max_pixels / 1e6:.0f} million; raise it with --max-pixels {width * height}"
         )
+    return picture
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture as its EXIF orientation wants it shown."""
+    try:
+        ImageOps.exif_transpose(picture, in_place=True)
+    except DAMAGE:  # it writes the other tags anew, and one of them may be nothing that can be written
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return picture.transpose(TURNS[turned]) if turned in TURNS else picture
     return picture
 
 
@@ -114,16 +157,44 @@ def shrink(pixels: Pixels, short_side: int) -> Pixels:
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
+def strips(height: int) -> Iterator[slice]:
+    """The rows of a picture, some at a time: whatever is made on the way of a large one stays small."""
+    for top in range(0, height, STRIP):
+        yield slice(top, min(top + STRIP, height))
+
+
+def srgb_pixels(picture: Image.Image, name: str) -> tuple[Pixels, NDArray[np.uint8] | None]:
+    """A picture as `(H, W, 3)` uint8 sRGB, and its alpha, `(H, W)` uint8, where not all of it is opaque.
+
+    Raises:
+        ValueError: its values have no agreed white; the message names it.
+    """
+    pixels = np.empty((picture.height, picture.width, 3), dtype=np.uint8)
+    alpha = None
+    for rows in strips(picture.height):
+        whole = rows.stop - rows.start == picture.height
+        strip = picture if whole else picture.crop((0, rows.start, picture.width, rows.stop))
+        rgb, transparency = to_srgb(strip, name)
+        pixels[rows] = np.asarray(rgb)
+        if transparency is not None and transparency.getextrema()[0] != OPAQUE:
+            if alpha is None:
+                alpha = np.full(pixels.shape[:2], OPAQUE, dtype=np.uint8)
+            alpha[rows] = np.asarray(transparency)
+    return pixels, alpha
+
+
 def to_srgb(picture: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
     """A picture as 8-bit sRGB, mode RGB, and its alpha channel, mode L, where it has one."""
     profile = picture.info.get("icc_profile")
+    alpha = None
     if picture.mode.startswith(("I", "F")):
+        if (transparent := picture.info.get("transparency")) is not None:
+            alpha = Image.fromarray(np.asarray(picture) != transparent).convert("L")
         picture = _from_deep_gray(picture, name)
-    if picture.has_transparency_data and picture.mode not in ("RGBA", "LA"):
+    elif picture.has_transparency_data and picture.mode not in ("RGBA", "LA"):
         picture = picture.convert("RGBA")
     elif picture.mode == "P":
         picture = picture.convert("RGB")
-    alpha = None
     if picture.mode in ("RGBA", "LA"):
         alpha, picture = picture.getchannel("A"), picture.convert(picture.mode.removesuffix("A"))
     if profile and picture.mode in ("RGB", "CMYK", "L"):

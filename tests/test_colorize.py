@@ -1,11 +1,14 @@
 """`colorlib colorize` as people use it: a folder of awkward files, names, outputs that exist, what is said."""
 
+import errno
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +20,10 @@ from PIL import Image, ImageOps
 from colorlib import cli, coloring, copies
 from colorlib.color import lightness, rgb_to_lab
 from colorlib.colorizer import Colorizer
+from colorlib.copy_places import plan_copies
 from colorlib.model import NETWORKS
 from colorlib.photos import open_photos
-from colorlib.picture_files import read_picture
+from colorlib.picture_files import Picture, read_picture
 from colorlib.profiles import PROJECT
 from colorlib.targets import RGB
 
@@ -82,6 +86,15 @@ def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / "text.jpg").write_text("Dear diary")
     (folder / "cut off.jpg").write_bytes(good[0].read_bytes()[:400])
     claims_to_be_large(folder / "large.png")
+    odd = Image.Exif()  # an orientation, and a resolution that is no number: Pillow's own turning fails on it
+    odd[0x0112], odd[0x011A] = 6, "three hundred"
+    save(folder / "odd.jpg", exif=odd)
+    save(folder / "scan.bmp")
+    save(folder / "scan.png")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    (folder / "twice.jpg").symlink_to(folder / "plain.jpg")
+    not_text = os.fsencode(folder) + b"/gr\xfcn.jpg"
+    shutil.copy(folder / "plain.jpg", os.fsdecode(not_text))
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
     (folder / "notes.txt").write_text("not a picture")
     save(folder / ".hidden.jpg")
@@ -93,21 +106,23 @@ def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture
     left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert left == sorted(
         ["plain.jpg", "gray.PNG", "größer als gedacht.webp", "cmyk.tif", "palette.png", "one bit.png", "deep.png",
-         "alpha.png", "turned.jpg", "1950/an der See/kinder am strand.jpeg"]
+         "alpha.png", "turned.jpg", "1950/an der See/kinder am strand.jpeg", "odd.jpg", "scan.bmp.png", "scan.png",
+         "twice.jpg", os.fsdecode(b"gr\xfcn.jpg")]
     )  # fmt: skip
     for name, reason in {
         "text.jpg": "is not an image that can be read",
         "cut off.jpg": "is damaged or truncated",
         "large.png": "20000 x 20000 = 400 million pixels, more than the limit of 250 million; raise it with --max-pix",
         "gone.jpg": "cannot be read (No such file",
+        "loop.jpg": "cannot be read (Too many levels of symbolic links",
     }.items():
         (line,) = [line for line in said.err.replace("\r", "\n").splitlines() if f"/{name} " in line]
         assert "not colored: " in line
         assert reason in line
-    assert said.out.splitlines()[-1] == "10 of 14 photographs colored"
+    assert said.out.splitlines()[-1] == "15 of 20 photographs colored"
     for name in left:
         assert np.abs(colors(out / name)).max() > 3, f"{name} has colors"
-    assert read_picture(out / "turned.jpg").pixels.shape == (30, 20, 3)
+    assert read_picture(out / "turned.jpg").pixels.shape == read_picture(out / "odd.jpg").pixels.shape == (30, 20, 3)
     assert np.array_equal(read_picture(out / "alpha.png").alpha, smooth(20, 30)[..., 0])
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
@@ -144,7 +159,111 @@ def test_a_comparison_shows_gray_truth_and_prediction(tmp_path: Path):
     assert np.array_equal(two[:, :30], read_picture(gray).pixels)
 
 
+def test_a_folder_that_cannot_be_read_and_a_disk_that_is_read_only_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    save(tmp_path / "album/a.jpg")
+    (tmp_path / "album/locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # whoever runs as root may read everything
+    assert colorize(tmp_path / "album") == 1
+    said = capsys.readouterr()
+    assert f"not colored: {tmp_path}/album/locked cannot be read" in said.err
+    assert "1 of 2 photographs colored" in said.out
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / ".tmp123"))
+
+    monkeypatch.setattr("tempfile.mkstemp", read_only)
+    assert colorize(tmp_path / "album/a.jpg") == 1
+    assert f"Read-only file system: '{tmp_path}/album/a-colorized.jpg'" in capsys.readouterr().err
+
+
+def test_what_one_photograph_leads_to_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("a.jpg", "b.jpg"):
+        save(tmp_path / name)
+    read = copies.read_picture
+
+    def fails(path: Path, **settings: Any) -> Picture:
+        if path.name == "a.jpg":
+            raise MemoryError
+        return read(path, **settings)
+
+    monkeypatch.setattr(copies, "read_picture", fails)
+    assert colorize(tmp_path / "a.jpg", tmp_path / "b.jpg") == 1
+    said = capsys.readouterr()
+    assert "a.jpg: MemoryError" in said.err
+    assert "1 of 2 photographs colored" in said.out
+    assert (tmp_path / "b-colorized.jpg").is_file()
+
+
+def test_a_picture_too_long_for_its_format_is_refused_before_it_is_colored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    Image.fromarray(smooth(16, 6000)).save(tmp_path / "wide.webp")
+    assert colorize(tmp_path / "wide.webp", "--compare") == 1
+    assert "18016 x 16 pixels, and WEBP holds at most 16383 on a side; write .png or .tif" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wide.webp"]
+
+
 # Where copies go
+
+
+def test_a_folder_by_any_of_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save(tmp_path / "album/a.jpg")
+    save(tmp_path / "album/.cache/b.jpg")
+    save(tmp_path / "album/sub/c.jpg")
+    monkeypatch.chdir(tmp_path / "album/sub")
+    (found,) = plan_copies(["."], None)
+    assert found.output == tmp_path / "album/sub-colorized/c.jpg"
+    assert [copy.output for copy in plan_copies([".."], None)] == [
+        tmp_path / "album-colorized/a.jpg",
+        tmp_path / "album-colorized/sub/c.jpg",
+    ]
+
+
+def test_copies_of_an_earlier_call_are_not_colored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "out/a.jpg", "out/out/a.jpg"):
+        save(tmp_path / name)
+    assert [str(copy.photo) for copy in plan_copies(["."], Path("out"))] == ["a.jpg"]
+    assert [str(copy.photo) for copy in plan_copies(["**/*.jpg"], Path("out"))] == ["a.jpg"]
+    for name in ("a-colorized.png", "a-compared.jpg", "my-colorized.jpg"):
+        save(tmp_path / name)
+    assert [str(copy.photo) for copy in plan_copies(["*.*"], None)] == ["a.jpg", "my-colorized.jpg"]
+    assert [str(copy.photo) for copy in plan_copies(["a-colorized.png"], None)] == ["a-colorized.png"]
+
+
+def test_patterns_keep_the_structure_below_their_fixed_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("y/1/a.jpg", "y/2/a.jpg"):
+        save(tmp_path / name)
+    outputs = [str(copy.output) for copy in plan_copies(["y/*/a.jpg"], Path("out"))]
+    assert outputs == ["out/1/a.jpg", "out/2/a.jpg"]
+
+
+def test_two_names_of_one_place_are_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "t/a.png")
+    save(tmp_path / "t/a.bmp")
+    outputs = [str(copy.output) for copy in plan_copies(["t/a.png", "../" + tmp_path.name + "/t/a.bmp"], None)]
+    assert [Path(output).name for output in outputs] == ["a-colorized.png", "a-colorized.bmp.png"]
+
+
+def test_a_link_is_not_replaced_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    photo = save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere.png")
+    assert colorize(photo, "-o", tmp_path / "b.png") == 1
+    assert "b.png exists; --overwrite replaces it" in capsys.readouterr().err
+    assert (tmp_path / "b.png").is_symlink()
 
 
 def test_names_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -152,25 +271,25 @@ def test_names_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     save(tmp_path / "a.JPG")
     save(tmp_path / "album/b.bmp")
     save(tmp_path / "album/more/c.tiff")
-    planned = copies.plan_copies(["a.JPG", "album/"], None)
+    planned = plan_copies(["a.JPG", "album/"], None)
     assert [str(copy.output) for copy in planned] == [
         "a-colorized.JPG",
         "album-colorized/b.png",
         "album-colorized/more/c.tiff",
     ]
-    assert [str(copy.output) for copy in copies.plan_copies(["album"], Path("out"))] == ["out/b.png", "out/more/c.tiff"]
-    assert [str(copy.output) for copy in copies.plan_copies(["a.JPG"], Path("x.webp"))] == ["x.webp"]
-    assert [str(copy.output) for copy in copies.plan_copies(["a.JPG"], Path("out"))] == ["out/a.JPG"]
+    assert [str(copy.output) for copy in plan_copies(["album"], Path("out"))] == ["out/b.png", "out/more/c.tiff"]
+    assert [str(copy.output) for copy in plan_copies(["a.JPG"], Path("x.webp"))] == ["x.webp"]
+    assert [str(copy.output) for copy in plan_copies(["a.JPG"], Path("out"))] == ["out/a.JPG"]
 
 
 def test_patterns_and_photographs_named_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
         save(tmp_path / name)
-    assert [str(copy.photo) for copy in copies.plan_copies(["*.jpg", "a.jpg", "**/*.jpg"], None)] == [
+    assert [str(copy.photo) for copy in plan_copies(["*.jpg", "a.jpg", "**/*.jpg"], None)] == [
         "a.jpg", "b.jpg", "sub/c.jpg",
     ]  # fmt: skip
-    assert [copy.photo.name for copy in copies.plan_copies([str(tmp_path / "*.jpg")], None)] == ["a.jpg", "b.jpg"]
+    assert [copy.photo.name for copy in plan_copies([str(tmp_path / "*.jpg")], None)] == ["a.jpg", "b.jpg"]
 
 
 def test_a_second_call_does_not_color_what_the_first_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -198,8 +317,11 @@ def test_a_photograph_is_never_replaced_by_its_copy(tmp_path: Path, capsys: pyte
     [
         (["nothing.jpg"], "nothing.jpg: there is no such file or folder, and nothing matches it"),
         (["empty"], "empty holds no photographs"),
-        (["a.jpg", "b.jpg", "-o", "x.jpg"], "would both be x.jpg; name a folder"),
-        (["a.jpg", "a.bmp", "a.png"], "would both be a-colorized.png"),
+        (["a.jpg", "b.jpg", "-o", "x.jpg"], "would both be x.jpg; give each call an output of its own (-o)"),
+        (["more/a.jpg", "a.jpg", "-o", "out"], "the copies of more/a.jpg and a.jpg would both be out/a.jpg; give"),
+        (["a.jpg", "-o", "result.heic"], "result.heic: pictures are written as .jpg"),
+        (["a.jpg", "--saturation", "nan"], "saturation=nan: it must be at least 0, and finite"),
+        (["mor*"], "mor* matches folders alone; name the folders"),
         (["a.jpg", "-o", "x.gif"], "x.gif: pictures are written as .jpg"),
         (["a.jpg", "--saturation", "-1"], "saturation=-1: it must be at least 0"),
         (["a.jpg", "--device", "abacus"], "device=abacus: not on this machine"),
@@ -214,7 +336,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for name in ("a.jpg", "b.jpg", "a.bmp", "a.png"):
+    for name in ("a.jpg", "b.jpg", "a.bmp", "a.png", "more/a.jpg"):
         save(tmp_path / name)
     before = sorted(tmp_path.iterdir())
     assert colorize(*arguments) == 1

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from colorlib.baselines import BASELINES
 from colorlib.color import lightness, rgb_to_lab
 from colorlib.colorizer import load_run
-from colorlib.companion import explore
+from colorlib.companion import explore_figures
 from colorlib.companion.explore import ERROR_RANGE, FULL, PREVIEW, WIDTH, Exploration
 from colorlib.companion.explore_controls import NOTHING, Controls
 from colorlib.images import Photo, Pixels
@@ -159,8 +159,10 @@ def test_like_patches_are_found_where_they_are(exploration):
 
 
 def test_figures_say_what_they_show(exploration, tmp_path):
-    arrival = explore.arrival(exploration, "cpu/seed-0", "waves", tmp_path / "arrival.png")
-    averaged, facts = explore.averaged(exploration, "cpu/seed-0", "waves", tmp_path / "averaged.png", row=20, column=31)
+    arrival = explore_figures.arrival(exploration, "cpu/seed-0", "waves", tmp_path / "arrival.png")
+    averaged, facts = explore_figures.averaged(
+        exploration, "cpu/seed-0", "waves", tmp_path / "averaged.png", row=20, column=31
+    )
     assert "The same photograph 8 times" in arrival.alt
     assert "epoch 40" in arrival.alt
     assert f"truth here ({facts.truth[0]:.0f}, {facts.truth[1]:.0f})" in averaged.caption
@@ -180,9 +182,8 @@ def controls(exploration: Exploration) -> Controls:
 
 
 def settled(controls: Controls) -> Controls:
-    assert controls._running is not None
-    controls._running.join(60)
-    assert not controls._running.is_alive()
+    controls._pool.submit(lambda: None).result(60)
+    assert controls.message.value == ""
     return controls
 
 
@@ -269,3 +270,29 @@ def test_a_photograph_is_uploaded_and_a_bad_one_is_told(controls, exploration):
     controls.upload.value = uploaded("own.png", again)
     assert controls.message.value == ""
     assert np.array_equal(shown(controls, "truth"), noise(25, 35, seed=9))
+
+
+def test_choices_that_change_faster_than_pictures_come_leave_the_last_one(exploration):
+    """Photographs of different sizes, one of them replaced, while the thread colors what was chosen before."""
+    exploration.add("wide", smooth(200, 400))
+    controls = Controls(exploration)
+    controls.photo.options = list(exploration.photos)
+    for round_ in range(6):
+        controls.photo.value = ("wide", "noise", "waves")[round_ % 3]
+        controls.epoch.value = (1, 5)[round_ % 2]
+        own = file(smooth(150 + 10 * round_, 100, seed=round_))
+        controls.upload.value = uploaded("own.png", own)
+    settled(controls)
+    assert controls.photo.value == "own.png"
+    assert shown(controls, "truth").shape == shown(controls, "error").shape == (200, 100, 3)
+    assert np.array_equal(shown(controls, "prediction"), exploration.shown("cpu/seed-0", "own.png", epoch=5))
+
+
+def test_what_goes_wrong_in_the_thread_is_told(controls, exploration, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no <memory> left")
+
+    choice = controls._current
+    monkeypatch.setattr(exploration, "colored", fail)
+    controls._follow(choice)
+    assert "RuntimeError: no &lt;memory&gt; left" in controls.message.value

@@ -1,6 +1,7 @@
 """notebooks/explore.ipynb as people use it: JupyterLab itself, in a browser."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from pictures import smooth
+from pictures import noise, smooth
 from PIL import Image
 
 from colorlib.profiles import PROJECT
@@ -41,7 +42,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}",
                 "--ServerApp.port=0", "--IdentityProvider.token=test", "--LabApp.news_url=None",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", *options_of_make_lab(),
             ],
             env=clean | settings | {"IPYTHONDIR": str(own), "COLORLIB_CACHE": str(own / "cache")},
             stdout=log, stderr=subprocess.STDOUT,
@@ -51,6 +52,13 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     finally:
         process.terminate()
         process.wait(60)
+
+
+def options_of_make_lab() -> list[str]:
+    """The server's settings as people have them."""
+    planned = subprocess.run(["make", "-n", "lab"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    (line,) = [line for line in planned.splitlines() if "jupyter lab" in line]
+    return [word for word in shlex.split(line) if word.startswith("--ServerApp.tornado_settings")]
 
 
 def address(process: subprocess.Popen[bytes], own: Path) -> str:
@@ -175,6 +183,14 @@ def test_a_photograph_of_ones_own_is_uploaded(lab, tmp_path):
         )
     chosen = labelled(lab, "photograph", "select").evaluate("it => it.selectedOptions[0].text")
     assert chosen.replace("\N{NO-BREAK SPACE}", " ") == own.name
+    # More than a server's messages hold unless it is told otherwise.
+    large = tmp_path / "large.png"
+    Image.fromarray(noise(2000, 2200)).save(large, compress_level=0)
+    assert large.stat().st_size > 12e6
+    own = large
+    upload()
+    lab.wait_for_function("document.querySelector(`.jupyter-widgets img[alt='truth']`).naturalWidth > 250")
+    own = tmp_path / "notes.png"
     own.write_text("no image")
     upload()
     lab.get_by_text("not an image", exact=False).wait_for()

@@ -5,7 +5,9 @@ import io
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
@@ -55,6 +57,17 @@ class Panel:
         )
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Choice:
+    """What the controls say at one moment."""
+
+    photo: str
+    shown: tuple[tuple[str, int | None], ...]
+    """The method, and the one it is compared with; each with its epoch, None for the last."""
+    keep_luminance: bool
+    saturation: float
+
+
 class Controls:
     """Choose a photograph, a run, an epoch; see gray, truth, prediction and error; ask a pixel what decided it.
 
@@ -88,8 +101,9 @@ class Controls:
         }
         self.patch = Panel(PATCH)
         self.told = widgets.HTML()
-        self._running: threading.Thread | None = None
-        self._asked = 0
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._drawing = threading.Lock()
+        self._current: Choice | None = None
         self._settled = True
         self.box = self._laid_out()
         self._new_method()
@@ -125,7 +139,7 @@ class Controls:
         try:
             name = self.exploration.add(file["name"], bytes(file["content"]))
         except ValueError as error:
-            self.message.value = f"<span style='color:#b00020'>{html.escape(str(error))}</span>"
+            self._complain(str(error))
             return
         self.message.value = ""
         if name == self.photo.value:
@@ -168,72 +182,92 @@ class Controls:
 
     def _pixel_changed(self, _: Any) -> None:
         if self._settled:
-            self._tell(self._prediction(full=False))
+            self._tell()
 
     # What is shown
 
-    def _epoch(self, method: str) -> int | None:
-        """The epoch on the slider, where the method kept it; the last one of any other run."""
-        return self.epoch.value if self.epoch.value in self.exploration.epochs(method) else None
-
-    def _prediction(self, *, full: bool, method: str | None = None) -> Pixels:
-        chosen = method or self.method.value
-        return self.exploration.shown(
-            chosen,
-            self.photo.value,
-            epoch=self._epoch(chosen),
+    def _choice(self) -> Choice:
+        methods = [self.method.value, *([self.other.value] if self.other.value != NOTHING else [])]
+        at = self.epoch.value
+        return Choice(
+            photo=self.photo.value,
+            # The epoch on the slider, where the method kept it; the last one of any other run.
+            shown=tuple((method, at if at in self.exploration.epochs(method) else None) for method in methods),
             keep_luminance=self.luminance.value,
             saturation=self.saturation.value,
-            full=full,
         )
 
     def _draw(self) -> None:
-        self._asked += 1
-        full = all(
-            self.exploration.knows(method, self.photo.value, epoch=self._epoch(method), full=True)
-            for method in self._methods()
+        """Show previews, or all that is known; what is missing follows from the thread."""
+        choice = self._choice()
+        known = all(
+            self.exploration.knows(method, choice.photo, epoch=epoch, full=True) for method, epoch in choice.shown
         )
-        self._put(full=full)
-        self._tell(self._prediction(full=False))
-        if self._running is None or not self._running.is_alive():
-            self._running = threading.Thread(target=self._follow, daemon=True)
-            self._running.start()
+        with self._drawing:
+            self._current = choice
+            self._put_truth(choice, full=known)
+            self._put(choice, full=known)
+        self._tell()
+        self._pool.submit(self._follow, choice)
 
-    def _methods(self) -> list[str]:
-        return [self.method.value, *([self.other.value] if self.other.value != NOTHING else [])]
+    def _prediction(self, choice: Choice, place: int, *, full: bool) -> Pixels:
+        method, epoch = choice.shown[place]
+        return self.exploration.shown(
+            method,
+            choice.photo,
+            epoch=epoch,
+            keep_luminance=choice.keep_luminance,
+            saturation=choice.saturation,
+            full=full,
+        )
 
-    def _put(self, *, full: bool) -> None:
-        photo, exploration = self.photo.value, self.exploration
-        self.panels["truth"].put("truth", exploration.pixels(photo, full=full))
-        for names, method in zip((("prediction", "error"), ("second", "second error")), self._methods(), strict=False):
-            prediction = self._prediction(full=full, method=method)
-            epoch = self._epoch(method)
+    def _put_truth(self, choice: Choice, *, full: bool) -> None:
+        self.panels["truth"].put("truth", self.exploration.pixels(choice.photo, full=full))
+
+    def _put(self, choice: Choice, *, full: bool) -> None:
+        for place, names in enumerate((("prediction", "error"), ("second", "second error"))[: len(choice.shown)]):
+            method, epoch = choice.shown[place]
+            prediction = self._prediction(choice, place, full=full)
             self.panels[names[0]].put(method + (f", epoch {epoch}" if epoch is not None else ""), prediction)
-            error = exploration.error(prediction, photo, full=full)
+            error = self.exploration.error(prediction, choice.photo, full=full)
             self.panels[names[1]].put(f"error in ab (black 0, white {ERROR_RANGE:.0f})", error)
-        self._second.layout.display = None if len(self._methods()) > 1 else "none"
+        self._second.layout.display = None if len(choice.shown) > 1 else "none"
 
-    def _tell(self, prediction: Pixels) -> None:
-        photo, row, column = self.photo.value, self.row.value, self.column.value
-        self.panels["gray"].put("gray", marked(self.exploration.gray(photo), row, column))
-        facts = self.exploration.facts(prediction, photo, row, column)
+    def _tell(self) -> None:
+        """What is known of the chosen pixel, and where it is."""
+        choice, row, column = self._choice(), self.row.value, self.column.value
+        self.panels["gray"].put("gray", marked(self.exploration.gray(choice.photo), row, column))
+        prediction = self._prediction(choice, 0, full=False)
+        facts = self.exploration.facts(prediction, choice.photo, row, column)
         levels = np.nan_to_num(facts.patch, nan=50.0) * 2.55
         patch = np.repeat(np.round(levels).astype(np.uint8)[..., None], 3, axis=-1)
         self.patch.put(f"the {WIDTH} × {WIDTH} gray pixels", patch)
-        self.told.value = facts_html(facts, self.exploration.halo(self.method.value))
+        self.told.value = facts_html(facts, self.exploration.halo(choice.shown[0][0]))
 
-    def _follow(self) -> None:
-        """Full pictures of what is chosen, then the previews of the run's other epochs."""
-        answered = -1
-        while answered != self._asked:
-            answered, photo, method = self._asked, self.photo.value, self.method.value
-            for chosen in self._methods():
-                self.exploration.colored(chosen, photo, epoch=self._epoch(chosen), full=True)
-            if answered == self._asked:
-                self._put(full=True)
+    def _follow(self, choice: Choice) -> None:
+        """In the thread: full pictures of what is chosen, then the previews of the run's other epochs.
+
+        It stops where something else is chosen meanwhile. What goes wrong is told above the pictures.
+        """
+        try:
+            for method, epoch in choice.shown:
+                if choice is not self._current:
+                    return
+                self.exploration.colored(method, choice.photo, epoch=epoch, full=True)
+            with self._drawing:
+                if choice is self._current:
+                    self._put_truth(choice, full=True)
+                    self._put(choice, full=True)
+            method = choice.shown[0][0]
             for epoch in reversed(self.exploration.epochs(method)):
-                if answered == self._asked:
-                    self.exploration.colored(method, photo, epoch=epoch)
+                if choice is not self._current:
+                    return
+                self.exploration.colored(method, choice.photo, epoch=epoch)
+        except Exception as error:  # noqa: BLE001  a thread that ends in silence would leave the previews for good
+            self._complain(f"{type(error).__name__}: {error}")
+
+    def _complain(self, text: str) -> None:
+        self.message.value = f"<span style='color:#b00020'>{html.escape(text)}</span>"
 
 
 def _row(*children: widgets.Widget) -> widgets.HBox:
