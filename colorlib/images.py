@@ -102,6 +102,8 @@ def open_image(source: bytes | Path, name: str, *, max_pixels: int = MAX_PIXELS)
         if fits:
             picture.load()
             picture = upright(picture)
+        else:
+            picture.close()
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
     except DAMAGE as error:

@@ -121,8 +121,7 @@ def _writable(tags: Mapping[int, Any]) -> dict[int, Any]:
     """Those tags that can be written, with the bytes of their texts as they were, whatever their encoding."""
     held = {}
     for tag, value in tags.items():
-        # Pillow reads texts as Latin-1, which takes any byte, and would write them as ASCII.
-        raw = value.encode("latin-1", "replace") if isinstance(value, str) else value
+        raw = _raw(value)
         alone = Image.Exif()
         alone[tag] = raw
         try:
@@ -131,6 +130,11 @@ def _writable(tags: Mapping[int, Any]) -> dict[int, Any]:
             continue
         held[tag] = raw
     return held
+
+
+def _raw(value: Any) -> Any:
+    """A tag's value for writing. Pillow reads texts as Latin-1, which takes any byte, and would write them as ASCII."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def _resolution(stated: Any, found: Image.Exif) -> tuple[float, float] | None:
@@ -192,6 +196,9 @@ def write_picture(path: Path, picture: Picture) -> str | None:
         image.putalpha(Image.fromarray(picture.alpha))
     exif = Image.Exif()
     exif.load(picture.exif)
+    for tags in (exif, *(exif.get_ifd(block) for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))):
+        for tag, value in list(tags.items()):
+            tags[tag] = _raw(value)
     if picture.dpi and kind == "WEBP":  # which has no field of its own for it
         exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = picture.dpi
         exif[ExifTags.Base.ResolutionUnit] = INCH

@@ -86,9 +86,9 @@ def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / "text.jpg").write_text("Dear diary")
     (folder / "cut off.jpg").write_bytes(good[0].read_bytes()[:400])
     claims_to_be_large(folder / "large.png")
-    odd = Image.Exif()  # an orientation, and a resolution that is no number: Pillow's own turning fails on it
-    odd[0x0112], odd[0x011A] = 6, "three hundred"
-    save(folder / "odd.jpg", exif=odd)
+    # An orientation, and a resolution that is a text: Pillow's own turning fails on it.
+    tags = struct.pack("<HHHIHHHHI4s", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 4, b"300\0")
+    save(folder / "odd.jpg", exif=b"Exif\0\0II*\0" + struct.pack("<I", 8) + tags + bytes(4))
     save(folder / "scan.bmp")
     save(folder / "scan.png")
     (folder / "loop.jpg").symlink_to(folder / "loop.jpg")

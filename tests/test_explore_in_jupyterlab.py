@@ -132,7 +132,7 @@ def test_all_cells_run_without_an_error(lab, folder):
         lab.wait_for_timeout(500)
         cells = nbformat.read(folder / "explore.ipynb", as_version=4).cells
         told = [output.text for output in cells[-1].outputs if output.output_type == "stream"]
-    assert told[0].startswith("truth: a 29.8, b 44.5")
+    assert told[0].startswith("truth: a 30.0, b 43.5")
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     assert [output for output in outputs if output.output_type == "error"] == []
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2

@@ -239,7 +239,7 @@ def figures(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> tuple[float, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", MEASURED)
+@pytest.mark.parametrize("method", ["lum", "ours_unrebalanced"])  # test_peers holds what is committed against all four
 def test_published_colorizations_score_what_was_measured(photographs: Path, comparison: dict[str, Pixels], method: str):
     folder = photographs / "zhang2016-comparison" / method
     pairs = ((tensor(decode_file(folder / name)), tensor(truth)) for name, truth in comparison.items())

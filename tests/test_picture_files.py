@@ -7,6 +7,7 @@ import pytest
 from pictures import noise, smooth
 from PIL import ExifTags, Image, ImageCms
 
+from colorlib import images
 from colorlib.picture_files import FORMATS, Picture, read_picture, write_picture
 
 TAKEN = "1962:07:14 10:30:00"
@@ -115,3 +116,64 @@ def test_a_resolution_that_makes_no_sense_is_left_out(tmp_path: Path):
     tags[ExifTags.Base.ResolutionUnit], tags[ExifTags.Base.XResolution] = 2, 300.0
     Image.fromarray(smooth(8, 8)).save(tmp_path / "half.webp", exif=tags)
     assert read_picture(tmp_path / "half.webp").dpi is None
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_texts_keep_their_letters_whatever_their_encoding(tmp_path: Path, ending: str):
+    author = "José Müller"
+    tags = Image.Exif()
+    tags[ExifTags.Base.Artist] = author.encode()
+    Image.fromarray(smooth(20, 30)).save(tmp_path / "old.jpg", exif=tags)
+    assert write_picture(tmp_path / f"new{ending}", read_picture(tmp_path / "old.jpg")) is None
+    with Image.open(tmp_path / f"new{ending}") as new:
+        assert new.getexif()[ExifTags.Base.Artist].encode("latin-1").decode() == author
+
+
+def test_tags_too_long_for_a_format_are_left_out_and_that_is_said(tmp_path: Path):
+    tags = Image.Exif()
+    tags[ExifTags.Base.ImageDescription] = "long " * 20_000
+    Image.fromarray(smooth(20, 30)).save(tmp_path / "old.png", exif=tags)
+    picture = read_picture(tmp_path / "old.png")
+    assert write_picture(tmp_path / "new.png", picture) is None
+    said = write_picture(tmp_path / "new.jpg", picture)
+    assert said == "its EXIF tags are longer than JPEG can hold and were left out"
+    assert np.abs(read_picture(tmp_path / "new.jpg").pixels.astype(int) - smooth(20, 30)).mean() < 3
+
+
+def test_a_resolution_per_centimeter_is_one_per_inch(tmp_path: Path):
+    tags = Image.Exif()
+    tags[ExifTags.Base.XResolution] = tags[ExifTags.Base.YResolution] = 100.0
+    tags[ExifTags.Base.ResolutionUnit] = 3
+    Image.fromarray(smooth(20, 30)).save(tmp_path / "old.webp", exif=tags)
+    assert read_picture(tmp_path / "old.webp").dpi == pytest.approx((254, 254))
+
+
+def test_alpha_that_hides_nothing_is_none(tmp_path: Path):
+    image = Image.fromarray(smooth(20, 30))
+    image.putalpha(255)
+    image.save(tmp_path / "old.png")
+    assert read_picture(tmp_path / "old.png").alpha is None
+
+
+def test_a_gray_declared_transparent_is_so_at_16_bits_too(tmp_path: Path):
+    deep = np.array([[0, 65535], [257, 0]], dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "old.png", transparency=0)
+    picture = read_picture(tmp_path / "old.png")
+    assert picture.pixels[..., 0].tolist() == [[0, 255], [1, 0]]
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[0, 255], [255, 0]]
+
+
+def test_large_pictures_are_converted_by_strips_to_the_same_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    image = Image.fromarray(noise(50, 30)).convert("RGBA")
+    image.putalpha(Image.fromarray(noise(50, 30, seed=1)[..., 0]))
+    for name, mode in {"a.png": "RGBA", "b.tif": "CMYK", "c.gif": "P", "d.png": "1", "e.jpg": "L"}.items():
+        image.convert(mode).save(tmp_path / name)
+        whole = read_picture(tmp_path / name)
+        with monkeypatch.context() as context:
+            context.setattr(images, "STRIP", 7)
+            parts = read_picture(tmp_path / name)
+        assert np.array_equal(parts.pixels, whole.pixels), name
+        assert (parts.alpha is None) == (whole.alpha is None) == (mode != "RGBA")
+        if whole.alpha is not None:
+            assert np.array_equal(parts.alpha, whole.alpha)

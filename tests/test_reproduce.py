@@ -203,7 +203,7 @@ def test_what_is_up_to_date_is_skipped_and_made_again_the_same(clone, reproduced
     again = colorlib(clone, "reproduce", "--profile", "smoke")
     assert again.stdout.count("up to date") == 8, again.stdout
     clock = (clone / "results/smoke/seed-0/timing.csv").read_bytes()
-    for step in ("02_train_seed-0", "04_figures2_3", "05_table1"):
+    for step in ("02_train_seed-0", "05_table1"):
         forced = colorlib(clone, "reproduce", "--profile", "smoke", "--force", "--only", step)
         assert forced.returncode == 0, forced.stderr
         assert f"{step}: running" in forced.stdout
