@@ -17,7 +17,7 @@ export COLORLIB_DATA
 # Threads that wait sleep: the same bytes, and two processes on one machine no longer slow each other down (results/LOG.md).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme bench lab check test clean clean-runs clean-all
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ paper: setup ## the article as PDF, from results/
 
 readme: setup ## the measured parts of README.md, from results/
 	@$(RUN) readme
+
+bench: setup ## how fast it is, beside the bare network and beside plain code (minutes; leave the machine alone)
+	@$(BIN)/python tests/bench
 
 lab: setup ## JupyterLab on notebooks/
 	@# Kernels start in notebooks/: a relative COLORLIB_DATA would point elsewhere there. Uploads come in one message each.

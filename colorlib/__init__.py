@@ -20,6 +20,7 @@ circles. tests/test_architecture.py holds the imports against this table.
 1  critics      networks that judge colors: a discriminator, VGG-16's features
 1  data         decoded photographs become batches
 1  datasets     photographs that are data sets: CIFAR-10, torchvision's
+1  decoded      decoded photographs, kept on disk and mapped into memory
 1  derived      photographs made of others: shrunk, a share of them, several sources joined
 1  devices      where the arithmetic runs, and its promise to give the same numbers again
 1  learner      a module, its Adam and their average: SCHEDULES

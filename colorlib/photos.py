@@ -4,15 +4,14 @@
 the ones that are wrong or missing. `folder:PATH` and `torchvision:NAME` open any folder and any torchvision data set.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from colorlib.datasets import Cifar10, Torchvision
+from colorlib.decoded import decoded
 from colorlib.derived import Joined, Reduced, Shrunk, Source
 from colorlib.files import sha256_of_names
 from colorlib.images import MAX_PIXELS, Photo, Pixels
@@ -57,9 +56,8 @@ class PhotoSet(Sequence[Photo]):
         return replace(self, photos=taken, of=self.of or len(self))
 
     def decode(self) -> list[Pixels]:
-        """Decode all of them, in parallel (Pillow releases Python's lock while it decodes)."""
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            return list(pool.map(lambda photo: photo.load(), self.photos))
+        """All of them decoded, each `(H, W, 3)` uint8: mapped from the disk where an earlier start left them there."""
+        return decoded(self.photos)
 
 
 @runtime_checkable

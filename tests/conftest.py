@@ -35,6 +35,14 @@ def photographs() -> Path:
     return Path(given)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests download, unpack and decode goes with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLORLIB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty COLORLIB_CACHE, with neither COLORLIB_DATA nor COLORLIB_MIRROR set."""
