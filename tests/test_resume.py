@@ -102,7 +102,7 @@ def test_killed_at_random_moments(photos, tmp_path):
     duration = time.monotonic() - begun
 
     steps: list[list[int]] = []
-    while (kills := sum(map(len, steps))) < 5 and len(steps) < 5:
+    while (kills := sum(map(len, steps))) < 5 and len(steps) < 8:
         run = tmp_path / f"run-{len(steps)}"
         steps.append([])
         for _ in range(5 - kills):
@@ -112,6 +112,7 @@ def test_killed_at_random_moments(photos, tmp_path):
             time.sleep(moments.uniform(0, duration))
             process.send_signal(signal.SIGKILL)
             if process.wait() == 0:
+                duration /= 2  # the machine is faster now than in the undisturbed run: too late a moment kills nothing
                 break
             assert process.returncode == -signal.SIGKILL, log.read_text()
             checkpoint, complaints = load_newest(run / "checkpoints")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from growth import COUNTS
 from measure import CONFIG, SIDE
 from PIL import Image
 
@@ -31,6 +32,17 @@ GROUPS = {
     "coloring": ("coloring_bare", "coloring_ours"),
 }
 """What is timed, in turns: the bare network, ours, and what people write."""
+BEST = {
+    "training": ("batch", "forward and backward"),
+    "prediction": ("tile", "forward"),
+    "coloring": ("tile", "forward"),
+}
+"""The convolution that each group's arithmetic is held against."""
+REPORT = """
+from colorlib.companion.report import report_page
+from colorlib.profiles import load_profile
+report_page(load_profile("cpu"))
+"""
 WHAT = {
     "training": f"training, an update of {CONFIG.batch_size} crops of {CONFIG.crop_size} × {CONFIG.crop_size}",
     "prediction": "prediction of test photographs (481 × 321), a megapixel",
@@ -38,9 +50,11 @@ WHAT = {
 }
 
 
-def measured(name: str) -> dict[str, Any]:
+def measured(name: str, *numbers: int) -> dict[str, Any]:
     """What a process of its own measured."""
-    done = subprocess.run([sys.executable, HERE / "measure.py", name], capture_output=True, text=True, check=False)
+    command = [sys.executable, HERE / "measure.py", name, *map(str, numbers)]
+    print(f"{name} {' '.join(map(str, numbers))}", file=sys.stderr)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout)
@@ -51,9 +65,8 @@ def group_row(group: str, rounds: int) -> dict[str, Any]:
     """One group's medians over rounds, and the ratios of each round."""
     names = GROUPS[group]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for round_ in range(rounds):
+    for _ in range(rounds):
         for name in names:
-            print(f"{group}: round {round_ + 1} of {rounds}, {name}", file=sys.stderr)
             found[name].append(measured(name))
     seconds = {name: [one["seconds"] for one in found[name]] for name in names}
     bare, ours, *plain = (seconds[name] for name in names)
@@ -86,6 +99,7 @@ def starts(rounds: int) -> dict[str, Any]:
             "python -c 'import torch'": [sys.executable, "-c", "import torch"],
             "colorlib --help": [*run, "--help"],
             "colorlib colorize, a photograph of 320 × 240": [*run, "colorize", str(photo), "--overwrite"],
+            "the report's page, of profile cpu": [sys.executable, "-c", REPORT],
             "make with nothing to do": ["make", "--no-print-directory", "setup"],
         }
         found: dict[str, list[float]] = {name: [] for name in commands}
@@ -97,11 +111,21 @@ def starts(rounds: int) -> dict[str, Any]:
     return {name: spread(values) for name, values in found.items()}
 
 
+def growing() -> dict[str, Any]:
+    """How cost grows, each measured once."""
+    return {
+        "loading": measured("loading"),
+        "sizes": measured("sizes"),
+        "index": {str(count): measured("index", count) for count in COUNTS},
+        "processes": measured("processes"),
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default 3)")
-    parser.add_argument("--only", choices=[*GROUPS, "starts"], help="one group, printed and not written")
+    parser.add_argument("--only", choices=[*GROUPS, "starts", "growth"], help="one group, printed and not written")
     options = parser.parse_args()
     device = prepare()
     rows = {group: group_row(group, options.rounds) for group in GROUPS if options.only in (None, group)}
@@ -116,6 +140,7 @@ def main() -> None:
         "hardware": hardware(device),
         "rows": rows,
         "starts": starts(options.rounds) if options.only in (None, "starts") else {},
+        "growth": growing() if options.only in (None, "growth") else {},
         "convolution": measured("convolution") if options.only is None else {},
     }
     text = table(result)
@@ -129,33 +154,53 @@ def main() -> None:
 
 def table(result: dict[str, Any]) -> str:
     """The measurements as markdown."""
+    best = result["convolution"]
     lines = [
-        "| | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s |",
-        "|---|---|---|---|---|",
+        "| | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s | of the best convolution's |",
+        "|---|---|---|---|---|---|",
     ]
     for group, row in result["rows"].items():
         ahead = row.get("ahead_of_plain")
+        reached = row["gflops"] / best[BEST[group][0]][BEST[group][1]] if best else None
         lines.append(
             f"| {row['what']} | {row['seconds'][GROUPS[group][1]]:.3f} | {ranged(row['of_bare'])} | "
-            f"{ranged(ahead) + ' ×' if ahead else '–'} | {row['gflops']:.0f} |"
+            f"{ranged(ahead) + ' ×' if ahead else '–'} | {row['gflops']:.0f} | {f'{reached:.0%}' if reached else '–'} |"
         )
     for name, seconds in result["starts"].items():
-        lines.append(f"| `{name}` | {ranged(seconds)} | – | – | – |")
-    best = result["convolution"]
-    reached = (
-        f"The 3 × 3 convolution from 128 to 256 channels alone reaches {best['batch']['forward and backward']:.0f} "
-        f"GFLOP/s on a batch, forward and backward, and {best['tile']['forward']:.0f} on a tile, forward. "
-        if best
-        else ""
-    )
+        lines.append(f"| `{name}` | {ranged(seconds)} | – | – | – | – |")
     machine = result["hardware"]
+    rounds = max((row["rounds"] for row in result["rows"].values()), default=0)
     lines += [
         "",
-        f"{reached}Median [range] of {max(row['rounds'] for row in result['rows'].values()) if result['rows'] else 0} "
-        f"rounds in which bare network, ours and plain code took turns, each in a process of its own. "
-        f"{machine['processor']}, {machine['threads']} threads, PyTorch {result['versions']['torch']}.",
+        f"Median [range] of {rounds} rounds in which bare network, ours and plain code took turns, each in a process "
+        f"of its own. {machine['processor']}, {machine['threads']} threads, PyTorch {result['versions']['torch']}. The "
+        "best convolution is that from 128 to 256 channels, on a batch forward and backward or on a tile forward.",
+        *(f"{text}." for text in grown(result)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def grown(result: dict[str, Any]) -> list[str]:
+    """Memory, and how cost grows, as sentences."""
+    peaks = {group: row["peak_mb"] for group, row in result["rows"].items() if row["peak_mb"]}
+    said = [f"Largest resident memory: {', '.join(f'{group} {peak:.0f} MB' for group, peak in peaks.items())}"]
+    if growth := result["growth"]:
+        loading, sizes, processes = growth["loading"], growth["sizes"]["seconds"], growth["processes"]
+        alone, shared = processes["seconds"].values()
+        said += [
+            f"The {loading['photographs']} photographs of training are there after {loading['seconds']['first']:.2f} s "
+            f"at a first start, {loading['seconds']['second']:.2f} s at the next ones",
+            "Coloring, seconds per megapixel by side of the photograph: "
+            + ", ".join(f"{side} {seconds:.2f}" for side, seconds in sizes.items()),
+            "Finding and checking the photographs of a folder, by their number: "
+            + ", ".join(
+                f"{int(count):,} in {one['seconds']:.2f} s and {one['megabytes']:.0f} MB"
+                for count, one in growth["index"].items()
+            ),
+            f"{processes['processes']} processes that share each batch train {alone / shared:.2f} × as fast as one "
+            "with all threads",
+        ]
+    return said if peaks else said[1:]
 
 
 def ranged(found: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Each thing that `make bench` times, in a process of its own: `python tests/bench/measure.py NAME` prints JSON."""
+"""What `make bench` times, each in a process of its own: `python tests/bench/measure.py NAME [NUMBER]` prints JSON."""
 
 import json
 import resource
@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import growth
 import numpy as np
 import plain
 import torch
@@ -28,11 +29,11 @@ from colorlib.targets import RGB
 from colorlib.trainer import build_network, train
 
 PHOTOS = "bsds500"
-CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * 24)
+CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * 16)
 WARM_UP = 4
 """Updates or images that are done before the clock starts."""
 IMAGES = 12
-SIDE = 2048
+SIDE = 1536
 """Of the square photograph that is colored."""
 TILE = 512
 
@@ -190,13 +191,14 @@ def convolution() -> dict[str, Any]:
     return found
 
 
-MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
+MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     measure.__name__: measure
     for measure in (
         training_bare, training_loop, training_plain, prediction_bare, prediction_ours, prediction_plain,
         coloring_bare, coloring_ours, convolution,
+        growth.loading, growth.sizes, growth.index, growth.processes,
     )
 }  # fmt: skip
 
 if __name__ == "__main__":
-    print(json.dumps(MEASURES[sys.argv[1]]()))
+    print(json.dumps(MEASURES[sys.argv[1]](*map(int, sys.argv[2:]))))

@@ -1,0 +1,105 @@
+"""How cost grows: with the size of a photograph, with the number of photographs, with a second start and process."""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from colorlib.coloring import color_pixels
+from colorlib.colorizer import Colorizer
+from colorlib.config import RunConfig
+from colorlib.devices import prepare, usable_cores
+from colorlib.photos import find_source, open_photos
+from colorlib.targets import RGB
+from colorlib.trainer import build_network
+
+SIDES = (64, 256, 1024, 5000)
+"""Of the square photographs whose cost per megapixel is compared; the last has 25 megapixels."""
+COUNTS = (200, 10_000, 100_000)
+"""Files in a folder source."""
+PROCESSES = 2
+
+
+def loading() -> dict[str, Any]:
+    """Seconds until the photographs of training are decoded: at the first start and at the next ones."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COLORLIB_CACHE"] = folder
+        for start in ("first", "second"):
+            began = time.perf_counter()
+            pixels = [open_photos("bsds500", split).decode() for split in ("train", "val")]
+            seconds[start] = time.perf_counter() - began
+    return {"photographs": sum(map(len, pixels)), "seconds": seconds}
+
+
+def sizes() -> dict[str, Any]:
+    """Seconds per megapixel of coloring, by the side of the photograph."""
+    device = prepare()
+    colorizer = Colorizer(network=build_network(RunConfig()).eval(), target=RGB(), device=device)
+    found = {}
+    for side in SIDES:
+        # Small ones several times: a clock reads them badly.
+        photos = [
+            np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
+            for _ in range(max(1, 2**20 // side**2))
+        ]
+        for _ in color_pixels(photos[0][:256, :256].copy(), colorizer):
+            pass
+        began = time.perf_counter()
+        for photo in photos:
+            for _ in color_pixels(photo, colorizer):
+                pass
+        found[str(side)] = (time.perf_counter() - began) / (len(photos) * side**2 / 1e6)
+    return {"seconds": found}
+
+
+def index(count: int) -> dict[str, Any]:
+    """Seconds and memory to find, check and split the photographs of a folder; they are not decoded."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            inside = Path(folder) / f"{number // 1000:03}"
+            inside.mkdir(exist_ok=True)
+            # Each another picture: copies count once.
+            color = (number & 255, number >> 8 & 255, number >> 16)
+            Image.new("RGB", (2, 2), color).save(inside / f"{number:06}.png", compress_level=1)
+        before, began = resident(), time.perf_counter()
+        found = [find_source(f"folder:{folder}").photos(split) for split in ("train", "val", "test")]
+        seconds = time.perf_counter() - began
+        assert sum(map(len, found)) == count
+        return {"seconds": seconds / len(found), "megabytes": resident() - before}
+
+
+def resident() -> float:
+    """Memory of this process now, in MB."""
+    return float(psutil.Process().memory_info().rss / 2**20)
+
+
+def processes() -> dict[str, Any]:
+    """Seconds of an epoch that one process computes with all threads, and that two share."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            "processes": PROCESSES,
+            "seconds": {str(number): _epoch(Path(folder) / str(number), number) for number in (1, PROCESSES)},
+        }
+
+
+def _epoch(run: Path, number: int) -> float:
+    """Training seconds of a run's second epoch: in the first, processes warm up."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
+    threads = str(max(1, usable_cores() // number))
+    settings = ["--set", "epochs=2", "--set", "crops_per_epoch=384", "--threads", threads]
+    command = [sys.executable, *launcher, "-m", "colorlib", "train", str(run), "--photos", "bsds500", *settings]
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{number} processes failed:\n{done.stderr}")
+    with (run / "timing.csv").open() as file:
+        return float(list(csv.DictReader(file))[1]["training_seconds"])
