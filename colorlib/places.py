@@ -24,7 +24,7 @@ def listed_checksums(source: str) -> dict[str, str]:
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded photographs are kept: `$COLORLIB_CACHE`, else the user's cache folder for colorlib."""
+    """Where downloads and decoded photographs are: `$COLORLIB_CACHE`, else the user's cache folder for colorlib."""
     if folder := os.environ.get("COLORLIB_CACHE"):
         return Path(folder)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"

@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def file(pixels: Pixels) -> bytes:
 @pytest.fixture
 def exploration() -> Exploration:
     """One run and two small photographs."""
-    exploration = Exploration(runs={"cpu/seed-0": RUN}, learned_from=photos(smooth(30, 30, 3), smooth(30, 30, 4)))
+    learned_from = photos(smooth(30, 30, 3), smooth(30, 30, 4))
+    exploration = Exploration(runs={"cpu/seed-0": RUN}, learned_from=learned_from, figures=Path())
     exploration.add("waves", smooth(40, 60))
     exploration.add("noise", noise(30, 20))
     return exploration
@@ -60,7 +62,9 @@ def test_of_a_profile_its_runs_come_first_and_the_bundled_photographs_are_there(
 
 
 def test_like_patches_are_looked_for_in_bundled_photographs_where_others_are_not_here(cache, capsys):
-    assert Exploration.of(load_profile("cpu")).learned_from.source == "bundled"
+    exploration = Exploration.of(load_profile("cpu"))
+    assert exploration.learned_from.source == "bundled"
+    assert exploration.figures == PROJECT / "figures" / "scratch", "committed pictures are not replaced"
     assert "`colorlib data fetch bsds500` gets more" in capsys.readouterr().out
 
 

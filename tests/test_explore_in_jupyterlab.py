@@ -31,6 +31,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _committed_pictures_stay() -> Iterator[None]:
+    """What is made without the profile's photographs does not replace the pictures that are committed."""
+    before = {path: path.read_bytes() for path in (PROJECT / "figures" / "paper").iterdir()}
+    yield
+    assert {path: path.read_bytes() for path in (PROJECT / "figures" / "paper").iterdir()} == before
+
+
 @pytest.fixture(scope="module")
 def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the notebook in a JupyterLab of its own, on a machine that has no photographs yet."""

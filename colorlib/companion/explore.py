@@ -64,6 +64,8 @@ class Exploration:
     """Run directories by the names that people choose."""
     learned_from: PhotoSet
     """Training photographs, in which like patches are looked for."""
+    figures: Path
+    """Where its pictures go: the profile's folder where they are made of the profile's photographs."""
     photos: dict[str, Pixels] = field(default_factory=dict)
     """Photographs by name, `(H, W, 3)` uint8, longest side at most `FULL`."""
     _versions: dict[str, int] = field(default_factory=dict)
@@ -80,7 +82,10 @@ class Exploration:
         runs = {path.relative_to(results).as_posix(): path for path in found}
         if not runs:
             raise ValueError(f"no finished run lies under {results}; `make reproduce PROFILE={profile.name}` makes one")
-        exploration = cls(runs=runs, learned_from=_training_photos(profile.photos))
+        learned_from = _training_photos(profile.photos)
+        # What is made of other photographs does not replace what is committed.
+        figures = profile.figures if learned_from.source == profile.photos else profile.figures.parent / "scratch"
+        exploration = cls(runs=runs, learned_from=learned_from, figures=figures)
         for split in ("test", "val", "train"):
             for photo in open_photos("bundled", split):
                 exploration.add(photo.name.partition("/")[2], photo.load())
