@@ -10,6 +10,7 @@ from PIL import Image
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.coloring import PhotoColorizer, color_pixels
 from colorlib.copy_places import Copy
+from colorlib.devices import give_back_memory
 from colorlib.images import DAMAGE, MAX_PIXELS, Pixels, strips
 from colorlib.metrics import NEAR_GRAY_CHROMA, mean_chroma
 from colorlib.picture_files import check_fits, format_of, read_picture, write_picture
@@ -71,6 +72,7 @@ def _make(
 ) -> Iterator[Progress | Done]:
     _refuse_output(copy, overwrite=overwrite)
     picture = read_picture(copy.photo, max_pixels=max_pixels)
+    give_back_memory()  # Pillow's own copy of a large photograph, before the network's layers
     height, width = picture.pixels.shape[:2]
     colors = compare and has_colors(picture.pixels)
     panels = (3 if colors else 2) if compare else 1
@@ -86,6 +88,7 @@ def _make(
     if before is not None:
         picture = replace(picture, pixels=side_by_side(before, picture.pixels, colors=colors), alpha=None)
     _refuse_output(copy, overwrite=overwrite)  # coloring takes minutes: somebody may have written it meanwhile
+    give_back_memory()  # the network's layers, before Pillow's copy
     notes = [write_picture(copy.output, picture)]
     if picture.frames > 1:
         notes.insert(0, f"the first of its {picture.frames} pictures is colored")

@@ -35,6 +35,13 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def give_back_memory() -> None:
+    """Give freed memory, which `prepare` lets glibc keep, back to the system, for something large of another kind."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep freed blocks for the next step instead of returning each large one to the system.
 

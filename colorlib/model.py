@@ -55,14 +55,15 @@ class EncoderDecoder(Network):
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
+        # In place: the same numbers, and the widest layer's output, the most of what coloring holds, is there once.
         self.encoder = nn.Sequential(
-            conv3x3(1, 64), nn.ReLU(),
-            conv3x3(64, 128), nn.ReLU(),
-            conv3x3(128, 256), nn.ReLU(),
+            conv3x3(1, 64), nn.ReLU(inplace=True),
+            conv3x3(64, 128), nn.ReLU(inplace=True),
+            conv3x3(128, 256), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.decoder = nn.Sequential(
-            conv3x3(256, 128), nn.ReLU(),
-            conv3x3(128, 64), nn.ReLU(),
+            conv3x3(256, 128), nn.ReLU(inplace=True),
+            conv3x3(128, 64), nn.ReLU(inplace=True),
             conv3x3(64, head.channels), head.activation(),
         )  # fmt: skip
 

@@ -21,6 +21,8 @@ from colorlib.runs import Run
 
 TITLE = "Deep learning for image colorization, tested claim by claim"
 DEVIATIONS = PROJECT / "paper" / "deviations.md"
+SPEED = PROJECT / "results" / "bench"
+"""A table per kind of device, written by `make bench`."""
 BACKGROUND = ("01_data.ipynb", "02_train.ipynb")
 """Notebooks that say where the numbers come from; the others show results."""
 
@@ -61,6 +63,7 @@ def sources(profile: Profile) -> list[Path]:
         *(profile.results / name for name in ("claims.json", "table1.csv")),
         *sorted(PROFILES.glob("*.yaml")),
         DEVIATIONS,
+        *_speed_tables(),
         *sorted((TEMPLATES / "report").iterdir()),
     ]
     return [path for path in given if path.is_file()]
@@ -96,6 +99,7 @@ def report_page(profile: Profile) -> str:
         results=[section for section in sections if section.step.notebook not in BACKGROUND],
         photographs=[section for section in sections if section.step.notebook == BACKGROUND[0]],
         deviations=_deviations(),
+        speed=[stacked_tables(markdown_html(path.read_text(encoding="utf-8"))) for path in _speed_tables()],
         runs=_runs_table(profile),
         sections=sections,
         missing=[step.name for step in steps(profile) if step not in shown_steps(profile)],
@@ -175,6 +179,10 @@ def _deviations() -> str:
     """paper/deviations.md without its title, which heads the section; its headings stand below that."""
     text = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
     return stacked_tables(markdown_html(text.replace("\n## ", "\n### ")))
+
+
+def _speed_tables() -> list[Path]:
+    return sorted(SPEED.glob("*.md"))
 
 
 def _runs_table(profile: Profile) -> str:

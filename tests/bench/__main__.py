@@ -156,7 +156,7 @@ def table(result: dict[str, Any]) -> str:
     """The measurements as markdown."""
     best = result["convolution"]
     lines = [
-        "| | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s | of the best convolution's |",
+        "| what | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s | of the best |",
         "|---|---|---|---|---|---|",
     ]
     for group, row in result["rows"].items():

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from colorlib.coloring import color_pixels
+from colorlib.coloring import TILE, color_pixels
 from colorlib.colorizer import Colorizer
 from colorlib.config import RunConfig
 from colorlib.devices import prepare, usable_cores
@@ -43,7 +43,7 @@ def loading() -> dict[str, Any]:
 def sizes() -> dict[str, Any]:
     """Seconds per megapixel of coloring, by the side of the photograph."""
     device = prepare()
-    colorizer = Colorizer(network=build_network(RunConfig()).eval(), target=RGB(), device=device)
+    colorizer = Colorizer(network=build_network(RunConfig()).eval(), target=RGB(), device=device, tile=TILE)
     found = {}
     for side in SIDES:
         # Small ones several times: a clock reads them badly.

@@ -17,8 +17,8 @@ import plain
 import torch
 from torch import nn
 
+from colorlib import coloring
 from colorlib.color import lightness, to_bytes
-from colorlib.coloring import color_pixels
 from colorlib.colorizer import Colorizer
 from colorlib.config import RunConfig
 from colorlib.devices import prepare
@@ -159,11 +159,11 @@ def coloring_bare() -> dict[str, Any]:
 
 def coloring_ours(side: int = SIDE) -> dict[str, Any]:
     """`colorlib colorize` without its files: the photograph's own L kept, tile by tile."""
-    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=TILE)
+    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=coloring.TILE)
     tile = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
     warm = np.tile(tile, (1, WARM_UP, 1))
     photo = np.tile(tile, (-(-side // TILE), -(-side // TILE), 1))[:side, :side].copy()
-    all_tiles = (pixels for picture in (warm, photo) for pixels in color_pixels(picture, colorizer))
+    all_tiles = (pixels for picture in (warm, photo) for pixels in coloring.color_pixels(picture, colorizer))
     return per_megapixel(all_tiles) | {"peak": peak(), "megapixels": side * side / 1e6}
 
 
