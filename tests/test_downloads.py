@@ -187,10 +187,14 @@ def test_a_slow_server_is_waited_for(source: Listed, site: Site, monkeypatch: py
 def test_a_server_that_falls_silent_is_given_up(
     source: Listed, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(places, "TIMEOUT", 0.1)
+    monkeypatch.setattr(places, "TIMEOUT", 0.5)
     site.behaves = {f"set/{NAMES[5]}": "hangs"}
     with pytest.raises(ValueError, match=r"train/05\.png could not be downloaded \(.*timed out.*run again"):
         list(source.fetch())
+    # On a busy machine the server reads what it was asked after the asker has given up.
+    until = time.monotonic() + 10
+    while site.asked[f"set/{NAMES[5]}"] < 3 and time.monotonic() < until:
+        time.sleep(0.01)
     assert site.asked[f"set/{NAMES[5]}"] == 3
     assert holds_whole_files_only(cache, site)
 
