@@ -17,6 +17,8 @@ from colorlib.picture_files import check_fits, format_of, read_picture, write_pi
 
 GAP = 8
 """Pixels of white between the panels of a comparison."""
+LARGE = 10_000_000
+"""Pixels from which memory is given back; after smaller photographs the next one uses what the last one freed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,9 @@ def _make(
 ) -> Iterator[Progress | Done]:
     _refuse_output(copy, overwrite=overwrite)
     picture = read_picture(copy.photo, max_pixels=max_pixels)
-    give_back_memory()  # Pillow's own copy of a large photograph, before the network's layers
     height, width = picture.pixels.shape[:2]
+    if height * width >= LARGE:
+        give_back_memory()  # Pillow's own copy, before the network's layers
     colors = compare and has_colors(picture.pixels)
     panels = (3 if colors else 2) if compare else 1
     check_fits(copy.output, panels * width + (panels - 1) * GAP, height)
@@ -88,7 +91,8 @@ def _make(
     if before is not None:
         picture = replace(picture, pixels=side_by_side(before, picture.pixels, colors=colors), alpha=None)
     _refuse_output(copy, overwrite=overwrite)  # coloring takes minutes: somebody may have written it meanwhile
-    give_back_memory()  # the network's layers, before Pillow's copy
+    if height * width >= LARGE:
+        give_back_memory()  # the network's layers, before Pillow's copy
     notes = [write_picture(copy.output, picture)]
     if picture.frames > 1:
         notes.insert(0, f"the first of its {picture.frames} pictures is colored")

@@ -183,7 +183,9 @@ def table(result: dict[str, Any]) -> str:
 def grown(result: dict[str, Any]) -> list[str]:
     """Memory, and how cost grows, as sentences."""
     peaks = {group: row["peak_mb"] for group, row in result["rows"].items() if row["peak_mb"]}
-    said = [f"Largest resident memory: {', '.join(f'{group} {peak:.0f} MB' for group, peak in peaks.items())}"]
+    said = []
+    if peaks:
+        said.append(f"Largest resident memory: {', '.join(f'{group} {peak:.0f} MB' for group, peak in peaks.items())}")
     if growth := result["growth"]:
         loading, sizes, processes = growth["loading"], growth["sizes"]["seconds"], growth["processes"]
         alone, shared = processes["seconds"].values()
@@ -200,7 +202,7 @@ def grown(result: dict[str, Any]) -> list[str]:
             f"{processes['processes']} processes that share each batch train {alone / shared:.2f} × as fast as one "
             "with all threads",
         ]
-    return said if peaks else said[1:]
+    return said
 
 
 def ranged(found: dict[str, float]) -> str:
