@@ -94,7 +94,7 @@ check: setup ## lint, types and the quick tests: under a minute
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup ## all tests: also the killed runs, the executed notebooks, the real photographs
 	$(BIN)/ruff check --quiet .

@@ -130,6 +130,7 @@ TOGETHER: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*EDITS, *TOGETHER])
 def test_a_changed_file_is_not_the_listed_one(copy: Profile, name: str):
     change = TOGETHER.get(name) or EDITS[name][0]
@@ -170,6 +171,7 @@ def test_damaged_weights_are_named(copy: Profile):
     assert [check.subject for check in found] == ["results/tiny/seed-0/weights.safetensors"]
 
 
+@pytest.mark.slow
 def test_missing_and_added_files_are_named(copy: Profile):
     (copy.results / "table1.md").unlink()
     (copy.results / "extra.csv").write_text("a\n1\n")
@@ -183,6 +185,7 @@ def test_missing_and_added_files_are_named(copy: Profile):
     assert "make reproduce PROFILE=tiny" in check.detail
 
 
+@pytest.mark.slow
 def test_the_list_is_that_of_sha256sum(copy: Profile):
     listed = read_manifest(copy)
     assert len(listed) == len(list(committed_files(copy)))
@@ -208,6 +211,7 @@ def test_absent_photographs_are_not_checked_never_passed(copy: Profile, monkeypa
     assert verify.verdict(found).endswith("0 differs, 2 not checked")
 
 
+@pytest.mark.slow
 def test_a_run_of_an_accelerator_is_not_replayed_here(copy: Profile, tmp_path: Path):
     run = Run(copy.run(0))
     record = run.record()
@@ -229,6 +233,7 @@ def test_training_anew_compares_all_that_a_run_leaves(copy: Profile, tmp_path: P
     assert [check.subject for check in found if check.outcome == Outcome.DIFFERS] == ["results/tiny/seed-0/history.csv"]
 
 
+@pytest.mark.slow
 def test_the_environment_is_told(copy: Profile):
     assert verify.environment(copy) == "This environment is the recorded one: equal bytes are demanded."
     run = Run(copy.run(0))
