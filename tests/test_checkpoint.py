@@ -41,6 +41,7 @@ def test_equal_content_gives_equal_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() != (tmp_path / "three").read_bytes()
 
 
+@pytest.mark.slow
 def test_equal_content_gives_equal_bytes_in_another_process(tmp_path):
     # Several names and facts: an order that follows hashes differs between processes with different hash seeds.
     script = (

@@ -50,6 +50,7 @@ def test_the_receptive_field_of_known_stacks(layers: list[nn.Module], width: int
     assert receptive_field(nn.Sequential(*layers).double(), reach=8) == width
 
 
+@pytest.mark.slow
 def test_every_network_sees_what_its_halo_says():
     for network in NETWORKS.values():
         torch.manual_seed(1)

@@ -120,6 +120,7 @@ def test_no_photographs_are_no_file(folder: Path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_leave_one_copy(cache: Path, tmp_path: Path):
     make_photos(tmp_path / "photos")
     code = f"from colorlib.photos import open_photos; open_photos('folder:{tmp_path / 'photos'}', 'train').decode()"

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 
 from colorlib.companion import doctor
@@ -29,6 +30,7 @@ def test_auto_takes_paper_only_on_a_gpu_that_is_fast_enough(monkeypatch):
         assert "a GPU" in why
 
 
+@pytest.mark.slow
 def test_the_report_names_machine_photographs_and_costs(cache, monkeypatch):
     monkeypatch.setenv("COLORLIB_MIRROR", "http://127.0.0.1:9")
     text = doctor.report(threads=1)

@@ -216,6 +216,7 @@ def test_the_epochs_not_asked_for_are_colored_meanwhile(controls, exploration):
     assert all(exploration.knows("cpu/seed-0", "waves", epoch=epoch) for epoch in controls.epoch.options)
 
 
+@pytest.mark.slow
 def test_the_full_picture_follows(exploration):
     exploration.add("large", smooth(300, 400))
     controls = settled(Controls(exploration))
@@ -276,6 +277,7 @@ def test_a_photograph_is_uploaded_and_a_bad_one_is_told(controls, exploration):
     assert np.array_equal(shown(controls, "truth"), noise(25, 35, seed=9))
 
 
+@pytest.mark.slow
 def test_choices_that_change_faster_than_pictures_come_leave_the_last_one(exploration):
     """Photographs of different sizes, one of them replaced, while the thread colors what was chosen before."""
     exploration.add("wide", smooth(200, 400))

@@ -317,10 +317,13 @@ def test_the_page_shows_what_differs_side_by_side(tmp_path: Path):
 
 
 def test_the_command_fails_when_something_differs(
-    copy: Profile, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
+    profile = Profile(name="tiny", settings=SETTINGS, seeds=(0,), root=tmp_path)
+    profile.results.mkdir(parents=True)
     monkeypatch.setattr("colorlib.profiles.PROJECT", tmp_path)
-    monkeypatch.setattr("colorlib.profiles.load_profile", lambda name: copy)
+    monkeypatch.setattr("colorlib.profiles.load_profile", lambda name: profile)
+    monkeypatch.setattr(verify, "environment", lambda profile: "the recorded one")
     outcomes = [Outcome.PASSED, Outcome.NOT_CHECKED]
 
     def checked(profile: Profile, *, retrain: bool) -> list[Check]:
