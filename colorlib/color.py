@@ -5,10 +5,15 @@ constants that scikit-image uses, so that its `rgb2lab` is an independent truth 
 shape `(..., 3, H, W)` or `(..., 1, H, W)`; L lies in [0, 100], a and b in about [-128, 128].
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
+
+P = ParamSpec("P")
+CPU = torch.device("cpu")
 
 # Linear sRGB -> XYZ for D65; rows X, Y, Z.
 XYZ_FROM_RGB = (
@@ -35,15 +40,24 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     return torch.where(linear > 0.0031308, bright, linear * 12.92)
 
 
-@cache
-def _linear_of_byte() -> Tensor:
-    return srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255.0).to(torch.float32)
+def _made_once(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Keep a constant where it is used: to copy it anew at each use would make a GPU wait for the host.
+
+    Made outside inference mode, or training could not use what validation asked for first.
+    """
+    kept: Callable[P, Tensor] = cache(torch.inference_mode(mode=False)(make))  # type: ignore[assignment]
+    return kept
+
+
+@_made_once
+def _linear_of_byte(device: torch.device) -> Tensor:
+    return srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255.0).to(device, torch.float32)
 
 
 def linear_light(rgb: Tensor) -> Tensor:
     """Linear light in [0, 1] of sRGB: float in [0, 1], or uint8 in 0..255 by a table of 256 entries (much faster)."""
     if rgb.dtype == torch.uint8:
-        return _linear_of_byte().to(rgb.device)[rgb.int()]
+        return _linear_of_byte(rgb.device)[rgb.int()]
     return srgb_to_linear(rgb)
 
 
@@ -70,6 +84,20 @@ def lightness(rgb: Tensor) -> Tensor:
     return (116.0 * _cie_f(luminance) - 16.0).unsqueeze(-3)
 
 
+@_made_once
+def _ratios_from_linear(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Linear sRGB -> X, Y, Z, each over the white's: `(3, 3)`."""
+    to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
+    return (to_xyz / white[:, None]).to(device, dtype)
+
+
+@_made_once
+def _linear_from_ratios(device: torch.device, dtype: torch.dtype) -> Tensor:
+    to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
+    matrix: Tensor = torch.linalg.inv(to_xyz) * white[None, :]
+    return matrix.to(device, dtype)
+
+
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB to CIE LAB.
 
@@ -80,8 +108,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         `(..., 3, H, W)` float: L in [0, 100], a and b in about [-128, 128].
     """
     linear = linear_light(rgb)
-    matrix = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64) / torch.tensor(WHITE_D65, dtype=torch.float64)[:, None]
-    ratios = torch.einsum("ij,...jhw->...ihw", matrix.to(linear), linear)
+    ratios = torch.einsum("ij,...jhw->...ihw", _ratios_from_linear(linear.device, linear.dtype), linear)
     fx, fy, fz = _cie_f(ratios).unbind(-3)
     return torch.stack((116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)), dim=-3)
 
@@ -100,9 +127,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     fx = fy + a / 500.0
     fz = fy - b / 200.0
     ratios = _cie_f_inverse(torch.stack((fx, fy, fz), dim=-3))
-    to_xyz = torch.tensor(XYZ_FROM_RGB, dtype=torch.float64)
-    matrix = torch.linalg.inv(to_xyz) * torch.tensor(WHITE_D65, dtype=torch.float64)[None, :]
-    linear = torch.einsum("ij,...jhw->...ihw", matrix.to(lab), ratios)
+    linear = torch.einsum("ij,...jhw->...ihw", _linear_from_ratios(lab.device, lab.dtype), ratios)
     return linear_to_srgb(linear).clamp(0.0, 1.0)
 
 
@@ -120,8 +145,8 @@ def gray_rgb(light: Tensor) -> Tensor:
     return torch.cat((gray, gray, gray), dim=-3)
 
 
-@cache
-def ab_bins(step: int = 10) -> Tensor:
+@_made_once
+def ab_bins(step: int = 10, device: torch.device = CPU) -> Tensor:
     """The centers of the cells of an ab grid in which some color of 8-bit sRGB lies.
 
     Zhang et al. (2016, Sec. 2) count 313 for a step of 10; how many there are depends on what counts as in gamut, and
@@ -129,6 +154,7 @@ def ab_bins(step: int = 10) -> Tensor:
 
     Args:
         step: side of a cell in units of a and b.
+        device: where they are wanted.
 
     Returns:
         `(Q, 2)` float32, a and b of each center, ordered by a, then b.
@@ -137,7 +163,7 @@ def ab_bins(step: int = 10) -> Tensor:
     colors = torch.cartesian_prod(levels, levels, levels).T.reshape(3, 1, -1)
     ab = rgb_to_lab(colors)[1:, 0].T
     cells: Tensor = torch.unique((ab / step).round(), dim=0)
-    return cells.to(torch.float32) * step
+    return cells.to(device, torch.float32) * step
 
 
 def to_bytes(rgb: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from colorlib.learner import SCHEDULES
+from colorlib.learner import PRECISIONS, SCHEDULES
 from colorlib.model import NETWORKS
 from colorlib.objectives import OBJECTIVES
 from colorlib.targets import TARGETS
@@ -48,6 +48,8 @@ class RunConfig:
     """What becomes of the learning rate: a row of `colorlib.learner.SCHEDULES`. The paper: constant, by its silence."""
     ema: float = 0.0
     """Share of itself that a running mean of the weights keeps at each update; 0, as in the paper, keeps no mean."""
+    precision: str = "float32"
+    """What the network computes in while it learns: a row of `colorlib.learner.PRECISIONS`. The paper does not say."""
     keep_epochs: tuple[int, ...] = (1, 2, 5, 10, 20)
     """Epochs whose weights are kept beside the last ones."""
     seed: int = 0
@@ -56,7 +58,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot be run, naming the setting and the mend."""
         tables: dict[str, Mapping[str, object]] = {
-            "target": TARGETS, "network": NETWORKS, "objective": OBJECTIVES, "schedule": SCHEDULES
+            "target": TARGETS, "network": NETWORKS, "objective": OBJECTIVES, "schedule": SCHEDULES,
+            "precision": PRECISIONS,
         }  # fmt: skip
         for name, table in tables.items():
             _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: there are {', '.join(table)}")

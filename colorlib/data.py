@@ -1,7 +1,8 @@
 """Photographs become batches: keyed crops, flips and quarter turns for training, an exact order for everything else.
 
-All photographs are decoded once and kept as uint8. Which photographs an epoch takes, and what is done to them, is a
-small table (`EpochPlan`) that is a function of (seed, epoch) alone: row i of it can be made again at any time.
+All photographs are decoded once and kept as uint8, on the GPU where they fit. Which photographs an epoch takes, and
+what is done to them, is a small table (`EpochPlan`) that is a function of (seed, epoch) alone: row i of it can be made
+again at any time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor
 from colorlib import keys
 from colorlib.images import Pixels
 
+CPU = torch.device("cpu")
 VALIDATION_PHOTOS = 500
 """Validation takes at most so many photographs, spread evenly over their split, lest it cost more than training."""
 
@@ -70,15 +72,27 @@ def plan_epoch(sizes: NDArray[np.int64], crops: int, augmentation: Augmentation,
 class TrainingPhotos:
     """Decoded training photographs, from which each epoch takes its batches."""
 
-    def __init__(self, pixels: Sequence[Pixels], names: Sequence[str], augmentation: Augmentation) -> None:
-        """Keep `pixels`, each `(H, W, 3)` uint8, without a copy; `names` is what errors call them.
+    def __init__(
+        self,
+        pixels: Sequence[Pixels],
+        names: Sequence[str],
+        augmentation: Augmentation,
+        device: torch.device = CPU,
+    ) -> None:
+        """Keep the photographs.
+
+        Args:
+            pixels: each `(H, W, 3)` uint8; not copied on the CPU.
+            names: what errors call them.
+            augmentation: how crops are taken.
+            device: where they are kept, and where crops are cut, flipped and turned.
 
         Raises:
             ValueError: a photograph is smaller than the crop.
         """
         check_crop_fits(pixels, names, augmentation.crop_size)
         self.originals = pixels
-        self.pixels = [torch.from_numpy(photo).permute(2, 0, 1) for photo in pixels]
+        self.pixels = [torch.from_numpy(photo).to(device).permute(2, 0, 1) for photo in pixels]
         self.sizes = np.array([photo.shape[:2] for photo in pixels], dtype=np.int64)
         self.augmentation = augmentation
 
@@ -99,7 +113,7 @@ class TrainingPhotos:
             rows = range(start, min(start + batch_size, crops))
             wanted = [self._crop(plan, rows[place]) for place in part(len(rows))]
             size = self.augmentation.crop_size
-            yield torch.stack(wanted) if wanted else torch.empty(0, 3, size, size, dtype=torch.uint8)
+            yield torch.stack(wanted) if wanted else self.pixels[0].new_empty(0, 3, size, size)
 
     def _crop(self, plan: EpochPlan, row: int) -> Tensor:
         size, top, left = self.augmentation.crop_size, plan.top[row], plan.left[row]

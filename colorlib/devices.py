@@ -5,6 +5,7 @@ import os
 import sys
 
 import torch
+from torch import Tensor
 
 from colorlib import ranks
 
@@ -52,6 +53,21 @@ def _keep_freed_memory() -> None:
     # Some versions of glibc refuse thresholds above 32 MB; without the first, the second would do harm.
     if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, size) == 1 for size in (2**30, 2**25)):
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def keeper(size: int, device: torch.device) -> torch.device:
+    """Where `size` bytes of photographs are kept: on the GPU that needs them, if they take half of what is free."""
+    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.device("cpu")
+    # Apple's GPU shares the memory of its CPU.
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """`values` on the device; a GPU that is still busy is not waited for."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def prepare(name: str = "auto", threads: int | None = None) -> torch.device:

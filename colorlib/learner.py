@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,16 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine"
 """Share of the updates done, in [0, 1), -> share of the learning rate."""
 
 
+PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What the network computes in while it learns. Weights, Adam, losses and validation are float32 in any case."""
+
+
+def computing(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """A context in which networks compute in a row of `PRECISIONS`."""
+    dtype = PRECISIONS[precision]
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
 class Learner:
     """A module and its Adam; with `average`, also a running mean of its weights."""
 
@@ -51,7 +62,15 @@ class Learner:
             average: after each update the mean of the weights keeps this share of itself; 0 keeps no mean.
         """
         self.module, self.learning_rate, self.average = module, learning_rate, average
-        self.adam = torch.optim.Adam(module.parameters(), lr=learning_rate, weight_decay=weight_decay, betas=betas)
+        # On a GPU the whole update of all weights is one kernel.
+        self.fused = all(parameter.is_cuda for parameter in module.parameters())
+        self.adam = torch.optim.Adam(
+            module.parameters(),
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            betas=betas,
+            fused=self.fused or None,
+        )
         self.result = copy.deepcopy(module) if average else module
         """What validation and the run's weights take: the mean of the weights, or the weights."""
 
@@ -91,7 +110,7 @@ class Learner:
         self.module.load_state_dict({name: state[f"{prefix}.{name}"] for name in names})
         for name, parameter in self.module.named_parameters():
             self.adam.state[parameter] = {
-                "step": state[f"{prefix}.adam.step.{name}"].clone(),
+                "step": state[f"{prefix}.adam.step.{name}"].to(parameter.device if self.fused else "cpu", copy=True),
                 # In the parameter's own memory order, as Adam itself would have made them.
                 **{
                     slot: torch.empty_like(parameter).copy_(state[f"{prefix}.adam.{slot}.{name}"]).detach()

@@ -20,10 +20,10 @@ from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig
 from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops
-from colorlib.devices import prepare
+from colorlib.devices import keeper, prepare, send
 from colorlib.identity import changes, other_run, run_key
 from colorlib.images import MAX_PIXELS
-from colorlib.learner import SCHEDULES, Learner
+from colorlib.learner import SCHEDULES, Learner, computing
 from colorlib.measurements import Epoch, Notice, Update, epoch_of_row
 from colorlib.model import NETWORKS, Network
 from colorlib.objectives import OBJECTIVES, Batch
@@ -118,8 +118,10 @@ class _Loop:
             turn_probability=config.turn_probability,
         )
         training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
-        self.training = TrainingPhotos(training.decode(), training.names, augmentation)
-        self.validation = center_crops(validation.decode(), validation.names, config.crop_size)
+        pixels = training.decode()
+        kept = keeper(sum(photo.nbytes for photo in pixels), device)
+        self.training = TrainingPhotos(pixels, training.names, augmentation, kept)
+        self.validation = center_crops(validation.decode(), validation.names, config.crop_size).to(device)
         self.target = TARGETS[config.target]()
         self.objective = OBJECTIVES[config.objective](self.target, config.seed)
         self.objective.fit(self.training.originals)
@@ -157,10 +159,11 @@ class _Loop:
         for done, crops in enumerate(plan):
             size = min(config.batch_size, config.crops_per_epoch - done * config.batch_size)
             asked = self._batch(crops, of=size)
-            output = self._answer(self.network.module, asked)
-            loss = self.objective(output, asked)
+            with computing(config.precision, self.device):
+                output = self._answer(self.network.module, asked)
+            loss = self.objective(output.float(), asked)
             self.network.update(loss, share=asked.share, rate=rate(step / config.updates))
-            self.objective.learn(output.detach(), asked)
+            self.objective.learn(output.detach().float(), asked)
             step += 1
             losses.append(loss.detach() * asked.share)
             sizes.append(size)
@@ -199,7 +202,7 @@ class _Loop:
         """What the network is asked about photographs, `(B, 3, S, S)` uint8, `of` how many in all processes."""
         share = len(crops) / of
         # Fewer photographs than processes: one that has none computes on black, which then counts for nothing.
-        pixels = (crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])).to(self.device)
+        pixels = send(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:]), self.device)
         rgb = pixels.float() / 255.0
         return Batch(light=lightness(pixels), rgb=rgb, encoded=self.target.encode(rgb), share=share)
 
@@ -210,11 +213,13 @@ class _Loop:
     @torch.inference_mode()
     def _validate(self) -> float:
         network = self.network.result.eval()
-        own = 0.0
         pieces = torch.split(self.validation, self.config.batch_size)
+        losses, sizes = [torch.zeros((), device=self.device)], [0]
         for piece in ranks.part(len(pieces)):
             asked = self._batch(pieces[piece], of=len(pieces[piece]))
-            own += float(self.objective(self._answer(network, asked), asked)) * len(pieces[piece])
+            losses.append(self.objective(self._answer(network, asked), asked))
+            sizes.append(len(pieces[piece]))
+        own = sum(loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True))
         mean = float(ranks.total(torch.tensor([own], dtype=torch.float64))) / len(self.validation)
         if not math.isfinite(mean):
             raise NonFiniteLossError(f"the validation loss is {mean}; the run stops, its last checkpoint is intact")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from training_fixtures import make_photos, promised_bytes, small_config
+from training_fixtures import METHODS, make_photos, promised_bytes, small_config
 
 from colorlib import critics
 from colorlib.color import lightness, rgb_to_lab
@@ -17,18 +17,6 @@ from colorlib.learner import SCHEDULES, Learner
 from colorlib.objectives import OBJECTIVES, Adversarial, Batch, Classification, Perceptual, RandomPerceptual
 from colorlib.targets import LAB, RGB, LABBins, Target
 from colorlib.trainer import Epoch, train
-
-METHODS = {
-    "lab": {"target": "lab"},
-    "lab-bins": {"target": "lab-bins", "objective": "classification"},
-    "skip": {"network": "skip"},
-    "unet": {"network": "unet"},
-    "l1": {"objective": "l1"},
-    "huber": {"objective": "huber"},
-    "perceptual-random": {"objective": "perceptual-random"},
-    "adversarial": {"objective": "adversarial", "target": "lab"},
-    "cosine, ema": {"schedule": "cosine", "ema": 0.9},
-}
 
 
 @pytest.fixture(scope="module")

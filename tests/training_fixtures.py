@@ -46,6 +46,20 @@ SETTINGS = {
 }
 """Three updates an epoch, of 4, 4 and 2 crops."""
 
+METHODS: dict[str, dict[str, object]] = {
+    "lab": {"target": "lab"},
+    "lab-bins": {"target": "lab-bins", "objective": "classification"},
+    "skip": {"network": "skip"},
+    "unet": {"network": "unet"},
+    "l1": {"objective": "l1"},
+    "huber": {"objective": "huber"},
+    "perceptual-random": {"objective": "perceptual-random"},
+    "adversarial": {"objective": "adversarial", "target": "lab"},
+    "cosine, ema": {"schedule": "cosine", "ema": 0.9},
+    "bfloat16": {"precision": "bfloat16"},
+}
+"""What differs from the paper's method in one thing."""
+
 
 def small_config(photos: Path, **changes: object) -> RunConfig:
     """The paper's method on `photos` with `SETTINGS`, some of them changed."""
