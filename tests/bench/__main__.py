@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from growth import COUNTS
-from measure import CONFIG, SIDE
+from measure import CONFIG, GPU, SIDE
 from PIL import Image
 
 from colorlib.costs import multiply_adds
@@ -139,8 +139,9 @@ def main() -> None:
         "versions": versions(),
         "hardware": hardware(device),
         "rows": rows,
-        "starts": starts(options.rounds) if options.only in (None, "starts") else {},
-        "growth": growing() if options.only in (None, "growth") else {},
+        "starts": starts(options.rounds) if options.only == "starts" or (options.only is None and not GPU) else {},
+        "growth": growing() if options.only == "growth" or (options.only is None and not GPU) else {},
+        "whole": {name: measured(name) for name in ("whole", "whole_bfloat16")} if GPU and options.only is None else {},
         "convolution": measured("convolution") if options.only is None else {},
     }
     text = table(result)
@@ -168,12 +169,19 @@ def table(result: dict[str, Any]) -> str:
         )
     for name, seconds in result["starts"].items():
         lines.append(f"| `{name}` | {ranged(seconds)} | – | – | – | – |")
+    for name, run in result["whole"].items():
+        lines.append(
+            f"| training of profile `paper`{', bfloat16' if 'bfloat16' in name else ''}: {run['updates']:,} updates, "
+            f"validation and files; it ends at a validation loss of {run['validation_loss']:.5f} | "
+            f"{run['seconds']:.1f} | – | – | – | – |"
+        )
     machine = result["hardware"]
+    where = machine.get("accelerator", f"{machine['processor']}, {machine['threads']} threads")
     rounds = max((row["rounds"] for row in result["rows"].values()), default=0)
     lines += [
         "",
         f"Median [range] of {rounds} rounds in which bare network, ours and plain code took turns, each in a process "
-        f"of its own. {machine['processor']}, {machine['threads']} threads, PyTorch {result['versions']['torch']}. The "
+        f"of its own. {where}, PyTorch {result['versions']['torch']}. The "
         "best convolution is that from 128 to 256 channels, on a batch forward and backward or on a tile forward.",
         *(f"{text}." for text in grown(result)),
     ]

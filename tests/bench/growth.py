@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from PIL import Image
 
 from colorlib.coloring import TILE, color_pixels
@@ -79,6 +78,8 @@ def index(count: int) -> dict[str, Any]:
 
 def resident() -> float:
     """Memory of this process now, in MB."""
+    import psutil  # not where only a GPU is measured
+
     return float(psutil.Process().memory_info().rss / 2**20)
 
 

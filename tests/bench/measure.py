@@ -6,7 +6,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,25 +22,39 @@ from colorlib.color import lightness, to_bytes
 from colorlib.colorizer import Colorizer
 from colorlib.config import RunConfig
 from colorlib.devices import prepare
-from colorlib.measurements import Update
+from colorlib.measurements import Epoch, Update
 from colorlib.model import EncoderDecoder, Network
 from colorlib.photos import find_source, open_photos
 from colorlib.targets import RGB
 from colorlib.trainer import build_network, train
 
 PHOTOS = "bsds500"
-CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * 16)
-WARM_UP = 4
+GPU = torch.cuda.is_available()
+CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * (1000 if GPU else 16))
+PLACE = torch.device("cuda" if GPU else "cpu")
+WARM_UP = 20 if GPU else 4
 """Updates or images that are done before the clock starts."""
-IMAGES = 12
+IMAGES = 120 if GPU else 12
 SIDE = 1536
 """Of the square photograph that is colored."""
 TILE = 512
 
 
-def steps(times: Iterator[float]) -> dict[str, Any]:
-    """Seconds per step, from the times at which steps ended."""
-    ends = list(times)[WARM_UP - 1 :]
+def now() -> float:
+    """The time when all is done that a GPU was asked for."""
+    if GPU:
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def steps(updates: Iterable[object]) -> dict[str, Any]:
+    """Seconds per update: the median; the mean on a GPU, whose updates are not done when they are asked for."""
+    waiting = iter(updates)
+    for _ in range(WARM_UP):
+        next(waiting)
+    ends = [now(), *(time.perf_counter() for _ in waiting)]
+    if GPU:
+        return {"seconds": (now() - ends[0]) / (len(ends) - 1)}
     return {"seconds": statistics.median(after - before for before, after in pairwise(ends))}
 
 
@@ -61,17 +75,17 @@ def training_bare() -> dict[str, Any]:
     """Forward, backward and Adam on a batch that stays where it is."""
     device = prepare()
     network = build_network(CONFIG).to(device)
-    adam = torch.optim.Adam(network.parameters(), lr=1e-3)
+    adam = torch.optim.Adam(network.parameters(), lr=1e-3, fused=GPU or None)
     size = (CONFIG.batch_size, 1, CONFIG.crop_size, CONFIG.crop_size)
     light = torch.rand(size, device=device).contiguous(memory_format=torch.channels_last)
     truth = torch.rand(size, device=device).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
-    def updates() -> Iterator[float]:
+    def updates() -> Iterator[None]:
         for _ in range(CONFIG.updates):
             adam.zero_grad(set_to_none=True)
             nn.functional.mse_loss(network(light), truth).backward()
             adam.step()
-            yield time.perf_counter()
+            yield
 
     return steps(updates())
 
@@ -80,14 +94,28 @@ def training_loop() -> dict[str, Any]:
     """An epoch of `colorlib.trainer.train`."""
     with tempfile.TemporaryDirectory() as folder:
         said = train(CONFIG, Path(folder) / "run")
-        return steps(time.perf_counter() for event in said if isinstance(event, Update)) | {"peak": peak()}
+        return steps(event for event in said if isinstance(event, Update)) | {"peak": peak()}
 
 
 def training_plain() -> dict[str, Any]:
     """The tutorial's loop."""
     files = files_of("train")
-    network = EncoderDecoder(RGB.head)
+    network = EncoderDecoder(RGB.head).to(PLACE)
     return steps(plain.train(network, files, crop_size=48, batch_size=16, updates=CONFIG.updates))
+
+
+def whole(precision: str = "float32") -> dict[str, Any]:
+    """Seconds of the `paper` profile's training from its start to its weights, and the validation loss it ends with."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = now()
+        said = train(RunConfig(photos=PHOTOS, precision=precision), Path(folder) / "run")
+        *_, last = (event for event in said if isinstance(event, Epoch))
+        return {"seconds": now() - began, "updates": last.updates, "validation_loss": last.validation_loss}
+
+
+def whole_bfloat16() -> dict[str, Any]:
+    """The same in bfloat16."""
+    return whole("bfloat16")
 
 
 # Prediction of test images, per megapixel; metrics are not in it
@@ -97,12 +125,12 @@ def per_megapixel(images: Iterator[int]) -> dict[str, Any]:
     """Seconds per megapixel, from images that are done one after another and told by their pixels."""
     for _ in range(WARM_UP):
         next(images)
-    started, pixels = time.perf_counter(), sum(images)
-    return {"seconds": (time.perf_counter() - started) / pixels * 1e6}
+    started, pixels = now(), sum(images)
+    return {"seconds": (now() - started) / pixels * 1e6}
 
 
 def network() -> Network:
-    with_weights = build_network(CONFIG)
+    with_weights = build_network(CONFIG).to(PLACE)
     return with_weights.eval()
 
 
@@ -111,7 +139,7 @@ def prediction_bare() -> dict[str, Any]:
     prepare()
     ready = network()
     sizes = [photo.load().shape[:2] for photo in open_photos(PHOTOS, "test")[: IMAGES + WARM_UP]]
-    lights = [torch.rand(1, 1, *size).contiguous(memory_format=torch.channels_last) for size in sizes]
+    lights = [torch.rand(1, 1, *size).to(PLACE, memory_format=torch.channels_last) for size in sizes]
 
     @torch.inference_mode()
     def images() -> Iterator[int]:
@@ -137,7 +165,8 @@ def prediction_ours() -> dict[str, Any]:
 def prediction_plain() -> dict[str, Any]:
     """The tutorial's evaluation."""
     files = files_of("test")[: IMAGES + WARM_UP]
-    return per_megapixel(image.shape[0] * image.shape[1] for image in plain.evaluate(EncoderDecoder(RGB.head), files))
+    network = EncoderDecoder(RGB.head).to(PLACE)
+    return per_megapixel(image.shape[0] * image.shape[1] for image in plain.evaluate(network, files))
 
 
 # Coloring a large photograph, per megapixel
@@ -146,7 +175,7 @@ def prediction_plain() -> dict[str, Any]:
 def coloring_bare() -> dict[str, Any]:
     """Forward on one tile's size, again and again."""
     prepare()
-    ready, light = network(), torch.rand(1, 1, TILE, TILE).contiguous(memory_format=torch.channels_last)
+    ready, light = network(), torch.rand(1, 1, TILE, TILE).to(PLACE, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def tiles() -> Iterator[int]:
@@ -173,20 +202,20 @@ def coloring_ours(side: int = SIDE) -> dict[str, Any]:
 def convolution() -> dict[str, Any]:
     """GFLOP/s of the 3 x 3 convolution from 128 to 256 channels, forward and backward, in the best memory order."""
     prepare()
-    layer = nn.Conv2d(128, 256, 3, padding=1).to(memory_format=torch.channels_last)
+    layer = nn.Conv2d(128, 256, 3, padding=1).to(PLACE, memory_format=torch.channels_last)
     found = {}
     for name, size in {"batch": (16, 128, 48, 48), "tile": (1, 128, TILE, TILE)}.items():
-        image = torch.rand(size).contiguous(memory_format=torch.channels_last).requires_grad_()
+        image = torch.rand(size).to(PLACE, memory_format=torch.channels_last).requires_grad_()
         flops = 2 * 128 * 256 * 9 * size[0] * size[2] * size[3]
         forward, both = [], []
         for _ in range(8):
-            started = time.perf_counter()
+            started = now()
             with torch.inference_mode():
                 layer(image)
-            middle = time.perf_counter()
+            middle = now()
             layer(image).sum().backward()
             forward.append(flops / (middle - started) / 1e9)
-            both.append(3 * flops / (time.perf_counter() - middle) / 1e9)
+            both.append(3 * flops / (now() - middle) / 1e9)
         found[name] = {"forward": statistics.median(forward[2:]), "forward and backward": statistics.median(both[2:])}
     return found
 
@@ -194,7 +223,8 @@ def convolution() -> dict[str, Any]:
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     measure.__name__: measure
     for measure in (
-        training_bare, training_loop, training_plain, prediction_bare, prediction_ours, prediction_plain,
+        training_bare, training_loop, training_plain, whole, whole_bfloat16,
+        prediction_bare, prediction_ours, prediction_plain,
         coloring_bare, coloring_ours, convolution,
         growth.loading, growth.sizes, growth.index, growth.processes,
     )
