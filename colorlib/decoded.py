@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -23,6 +25,8 @@ from colorlib.places import cache_folder
 
 FORMAT = "1"
 """Counted up whenever the same photographs would decode to other pixels, or the files are laid out otherwise."""
+ABANDONED = 3600.0
+"""Seconds after which a half-made folder that nobody wrote to belongs to a process that was killed."""
 AT_ONCE = 64
 """Photographs that are decoded and not yet written: memory is bounded for folders of any size."""
 
@@ -69,6 +73,7 @@ def _decode(photos: Sequence[Photo]) -> Iterator[Pixels]:
 def _write(folder: Path, photos: Sequence[Photo]) -> None:
     """Decode into a new folder, then give it its name: whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
     half = Path(mkdtemp(prefix=".half-", dir=folder.parent))
     try:
         sizes, digest = [], hashlib.sha256()
@@ -83,6 +88,13 @@ def _write(folder: Path, photos: Sequence[Photo]) -> None:
         half.rename(folder)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for half in parent.glob(".half-*"):
+        with suppress(FileNotFoundError):  # finished or removed by its own process meanwhile
+            if time.time() - max(path.stat().st_mtime for path in (half, *half.iterdir())) > ABANDONED:
+                shutil.rmtree(half, ignore_errors=True)
 
 
 def _mapped(folder: Path, photos: Sequence[Photo]) -> list[Pixels] | None:

@@ -123,7 +123,8 @@ class UNet(Network):
     def forward(self, light: Tensor) -> Tensor:
         """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
         height, width = light.shape[-2:]
-        padded = nn.functional.pad(light, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        rest = (0, -width % self.stride, 0, -height % self.stride)
+        padded = nn.functional.pad(light, rest, mode="replicate") if any(rest) else light
         levels = [self.stem(padded).relu()]
         for down, inner in zip(self.down, self.inner, strict=True):
             levels.append(inner(down(levels[-1]).relu()).relu())

@@ -95,7 +95,9 @@ class LABBins:
     def encode(self, rgb: Tensor) -> Tensor:
         """Return the share of each class: `(B, Q, H, W)`, summing to 1 over Q."""
         ab = rgb_to_lab(rgb)[:, 1:].movedim(1, -1)
-        nearest = torch.cdist(ab.flatten(0, -2), ab_bins(device=ab.device)).topk(self.neighbors, largest=False)
+        nearest = torch.cdist(ab.flatten(0, -2), ab_bins(device=ab.device).to(ab.dtype)).topk(
+            self.neighbors, largest=False
+        )
         weights = (-nearest.values.square() / (2 * self.sigma**2)).softmax(dim=-1)
         shares = ab.new_zeros(len(weights), len(self.bins)).scatter_(1, nearest.indices, weights)
         return shares.view(*ab.shape[:-1], -1).movedim(-1, 1)
@@ -103,7 +105,7 @@ class LABBins:
     def decode(self, output: Tensor, light: Tensor) -> Tensor:
         """Return the sRGB of the true L and the annealed mean of the classes, clipped to the gamut."""
         shares = (output / self.temperature).softmax(dim=1)
-        ab = torch.einsum("bqhw,qc->bchw", shares, ab_bins(device=shares.device))
+        ab = torch.einsum("bqhw,qc->bchw", shares, ab_bins(device=shares.device).to(shares.dtype))
         return lab_to_rgb(torch.cat((light.to(ab), ab), dim=-3))
 
 

@@ -1,8 +1,10 @@
 """Decoded photographs on disk: mapped when they are there, made anew when they are not what was written."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,18 @@ def test_a_second_start_decodes_nothing(folder: Path):
     assert same(decoded(loader.photos), loader)
     assert loader.loaded == len(SIZES)
     assert [path.name for path in folder.iterdir()] == [name_of(loader.photos)]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_one_writes_now_is_not(folder: Path):
+    for name, age in (("left", module.ABANDONED + 60), ("written", module.ABANDONED - 600)):
+        half = folder / f".half-{name}"
+        half.mkdir(parents=True)
+        (half / "pixels").write_bytes(b"some")
+        for path in (half / "pixels", half):
+            os.utime(path, (time.time() - age,) * 2)
+    loader = Loader()
+    decoded(loader.photos)
+    assert sorted(path.name for path in folder.iterdir()) == [".half-written", name_of(loader.photos)]
 
 
 def test_what_is_done_to_a_photograph_stays_in_memory(folder: Path):

@@ -42,7 +42,7 @@ def loading() -> dict[str, Any]:
 def sizes() -> dict[str, Any]:
     """Seconds per megapixel of coloring, by the side of the photograph."""
     device = prepare()
-    colorizer = Colorizer(network=build_network(RunConfig()).eval(), target=RGB(), device=device, tile=TILE)
+    colorizer = Colorizer(network=build_network(RunConfig()).to(device).eval(), target=RGB(), device=device, tile=TILE)
     found = {}
     for side in SIDES:
         # Small ones several times: a clock reads them badly.
