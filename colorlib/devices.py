@@ -94,5 +94,5 @@ def prepare(name: str = "auto", threads: int | None = None) -> torch.device:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         # Nothing here reads memory that it did not write.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
