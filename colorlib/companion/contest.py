@@ -79,9 +79,9 @@ def answer(table: pd.DataFrame) -> list[str]:
     for way, rows in table.groupby("method", sort=False):
         champion, challenger = rows.to_dict("records")
         share = challenger["multiply-adds per pixel"] / champion["multiply-adds per pixel"]
+        verdict = f"{challenger['profile']} {_verdict(challenger)} the paper's network {WAYS[str(way)]}"
         sentences.append(
-            f"{challenger['profile']} {_verdict(challenger)} the paper's network {WAYS[str(way)]}, at {share:.0%} of its "
-            f"multiply-adds: {value_text(challenger, OVER_PAPER, 2)} dB. It clears the look-up table by "
+            f"{verdict}, at {share:.0%} of its multiply-adds: {value_text(challenger, OVER_PAPER, 2)} dB. It clears the look-up table by "
             f"{challenger[OVER_LOOK_UP]:.2f} dB, the paper's network by {champion[OVER_LOOK_UP]:.2f} dB."
         )
     return sentences
