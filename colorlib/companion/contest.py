@@ -81,8 +81,8 @@ def answer(table: pd.DataFrame) -> list[str]:
         share = challenger["multiply-adds per pixel"] / champion["multiply-adds per pixel"]
         verdict = f"{challenger['profile']} {_verdict(challenger)} the paper's network {WAYS[str(way)]}"
         sentences.append(
-            f"{verdict}, at {share:.0%} of its multiply-adds: {value_text(challenger, OVER_PAPER, 2)} dB. It clears the look-up table by "
-            f"{challenger[OVER_LOOK_UP]:.2f} dB, the paper's network by {champion[OVER_LOOK_UP]:.2f} dB."
+            f"{verdict}, at {share:.0%} of its multiply-adds: {value_text(challenger, OVER_PAPER, 2)} dB. The look-up "
+            f"table it clears by {challenger[OVER_LOOK_UP]:.2f} dB, the paper's by {champion[OVER_LOOK_UP]:.2f} dB."
         )
     return sentences
 
