@@ -21,7 +21,8 @@ class RunConfig:
     """A method, photographs, a budget and a seed. The defaults are the paper's where it states them."""
 
     photos: str = "bsds500"
-    """Which photographs: a row of `colorlib.photos.SOURCES`, `folder:PATH` or `torchvision:NAME`."""
+    """Which photographs: a row of `colorlib.photos.SOURCES`, `folder:PATH` or `torchvision:NAME`; `@256` shrinks them,
+    `~0.1` takes a tenth of the training split, `+` joins a second source."""
     target: str = "rgb"
     """What is predicted: a row of `colorlib.targets.TARGETS`. The paper: RGB (Sec. III.A)."""
     network: str = "encoder-decoder"
@@ -37,7 +38,7 @@ class RunConfig:
     batch_size: int = 16
     """Crops per update. The paper: 16 (Sec. III.E)."""
     learning_rate: float = 1e-3
-    """Adam's learning rate, constant. The paper: 1e-3 (Sec. III.E)."""
+    """Adam's learning rate, before any schedule. The paper: 1e-3 (Sec. III.E)."""
     weight_decay: float = 0.0
     """Adam's L2 penalty. The paper: 0 (Sec. III.E)."""
     flip_probability: float = 0.5
@@ -51,7 +52,7 @@ class RunConfig:
     precision: str = "float32"
     """What the network computes in while it learns: a row of `colorlib.learner.PRECISIONS`. The paper does not say."""
     keep_epochs: tuple[int, ...] = (1, 2, 5, 10, 20)
-    """Epochs whose weights are kept beside the last ones."""
+    """Epochs whose weights are kept beside the final ones."""
     seed: int = 0
     """Decides the initial weights, the crops and their order."""
 

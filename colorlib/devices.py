@@ -56,7 +56,7 @@ def _keep_freed_memory() -> None:
 
 
 def keeper(size: int, device: torch.device) -> torch.device:
-    """Where `size` bytes of photographs are kept: on the GPU that needs them, if they take half of what is free."""
+    """Where `size` bytes of photographs are kept: on the GPU that needs them, if half of what is free will do."""
     if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
         return torch.device("cpu")
     # Apple's GPU shares the memory of its CPU.

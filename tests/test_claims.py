@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from colorlib import profiles
@@ -15,6 +16,8 @@ from colorlib.companion import claims, evidence, interruption, printed
 from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, ledger, markdown, read_claims, terminal
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
+from colorlib.companion.peers import ZHANG
+from colorlib.companion.tables import read_rows
 from colorlib.profiles import PROJECT, Profile, load_profile
 
 PLAIN = Claim(
@@ -160,6 +163,24 @@ def test_a_changed_score_turns_the_verdict(project: Profile):
     assert after["test-mse"]["verdict"] == Verdict.REPRODUCED
     assert after["better-than-trivial"]["verdict"] == Verdict.REPRODUCED
     assert after["desaturated"]["verdict"] == Verdict.DIFFERS
+
+
+def test_colors_are_held_against_one_color_and_against_others_results(project: Profile):
+    before = of(project, "color-fidelity", "common-limitations", "quality-kept")
+    means = {
+        method: np.mean([score.delta_e00 for _, score in rows if score.method == method])
+        for rows in [read_rows(project.results / "per_image.csv")]
+        for method in ("mean chroma", "network")
+    }
+    assert before["color-fidelity"]["measured"] == pytest.approx(means["mean chroma"] - means["network"])
+    assert before["common-limitations"]["verdict"] == Verdict.REPRODUCED
+    assert before["common-limitations"]["seeds"] is None
+    assert before["quality-kept"]["verdict"] == Verdict.DIFFERS
+    rewrite(project.results / "per_image.csv", {"delta_e00": 0.5})
+    rewrite(project.results / "peers" / "per_image.csv", {"colorfulness": 3.0}, where=ZHANG)
+    after = of(project, "color-fidelity", "common-limitations")
+    assert after["color-fidelity"]["verdict"] == Verdict.REPRODUCED
+    assert after["common-limitations"]["verdict"] == Verdict.DIFFERS
 
 
 def test_a_changed_history_turns_the_verdict(project: Profile):

@@ -217,9 +217,35 @@ def test_without_a_sweep_the_finding_says_what_makes_it(tmp_path):
 def test_random_features_are_told_beside_those_that_could_not_be_had(tmp_path):
     found = [each | {"point": "perceptual-random"} if each["point"] == "skip" else each for each in rows(2)]
     with pytest.raises(
-        NotMeasuredError, match=r"0 of the 3 seeds.* randomly weighted features .* \+0\.0 ± 0\.0 \(2 of"
+        NotMeasuredError,
+        match=r"make sweep SWEEP=perceptual PROFILE=cpu makes them\. With randomly .* \+0\.0 ± 0\.0 \(2 of",
     ):
         finding("gain_of_perceptual_loss", tmp_path, found)
+
+
+def as_point(found: list[dict[str, Any]], old: str, new: str) -> list[dict[str, Any]]:
+    return [each | {"point": new} if each["point"] == old else each for each in found]
+
+
+def test_the_squared_error_is_held_against_the_best_of_the_others(tmp_path):
+    found = as_point(as_point(rows(3), "lab", "adversarial"), "skip", "perceptual-random")
+    measured = finding("gain_over_other_losses", tmp_path, found)
+    assert measured.value == pytest.approx(-0.51)
+    assert measured.low == pytest.approx(-0.51 - 0.0248, abs=1e-3)
+    assert measured.high == pytest.approx(-0.51 + 0.0248, abs=1e-3)
+    assert measured.text == "-0.51 dB ± 0.01 dB"
+    assert "l1 by -0.30 dB, perceptual-random by +0.00 dB, adversarial by +0.51 dB." in measured.why
+    with pytest.raises(NotMeasuredError, match="0 of the 3 seeds"):
+        finding("gain_over_other_losses", tmp_path, rows(3))
+
+
+def test_what_augmentation_gains_is_the_error_without_it(tmp_path):
+    profile = dataclasses.replace(load_profile("cpu"), root=tmp_path)
+    found = as_point(rows(3), "l1", "none")
+    write_text(profile.sweep("augmentation") / "summary.csv", csv_text(found))
+    measured = FINDINGS["gain_of_augmentation"](Evidence(profile))
+    assert measured.value == pytest.approx(0.01 * (10**0.030 - 1), rel=0.05)
+    assert "the PSNR by -0.30 dB" in measured.why
 
 
 def test_a_profile_without_the_sweep_reads_that_of_cpu(tmp_path):

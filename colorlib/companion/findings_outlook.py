@@ -1,6 +1,7 @@
 """Findings about the paper's outlook, read from the summaries of sweeps: what one change to its method is worth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean, stdev
 
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError, spread_text
@@ -10,6 +11,36 @@ from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
 REFERENCE = "paper"
 """The point of a sweep that changes nothing."""
+OTHER_LOSSES = ("l1", "perceptual-random", "adversarial")
+
+
+def gain_of_augmentation(evidence: Evidence) -> Finding:
+    """The error that training without flips and turns adds on photographs that were not trained on."""
+    return _change(
+        evidence, "augmentation", "none", "MSE", "{:+.4f}".format,
+        "Without flips and turns the MSE changes by {number}, the PSNR by {psnr}.",
+    )  # fmt: skip
+
+
+def gain_over_other_losses(evidence: Evidence) -> Finding:
+    """What the squared error gains over the best of the other losses, by its own measure."""
+    show = "{:+.2f} dB".format
+    changes = {point: _change(evidence, "outlook", point, "PSNR of MSE", show, "{number}") for point in OTHER_LOSSES}
+    best = max(changes.values(), key=lambda change: change.value)
+    assert best.low is not None
+    assert best.high is not None
+    low, high = -best.high, -best.low
+    return replace(
+        best,
+        value=-best.value,
+        text=show(-best.value) + best.text.removeprefix(show(best.value)),
+        low=low,
+        high=high,
+        interval=f"{show(low)} to {show(high)} (95 % over seeds)",
+        why="Another loss changes the PSNR of the pooled MSE: "
+        + ", ".join(f"{point} by {change.why}" for point, change in changes.items())
+        + ".",
+    )
 
 
 def gain_of_skip_connections(evidence: Evidence) -> Finding:
@@ -25,7 +56,7 @@ def gain_of_perceptual_loss(evidence: Evidence) -> Finding:
     show = "{:+.1f}".format
     try:
         return _change(
-            evidence, "outlook", "perceptual", "colorfulness", show,
+            evidence, "perceptual", "perceptual", "colorfulness", show,
             "Trained on a perceptual loss, the colorfulness changes by {number}, the PSNR by {psnr}.",
         )  # fmt: skip
     except NotMeasuredError as error:

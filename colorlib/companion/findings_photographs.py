@@ -1,11 +1,12 @@
 """Findings about the test photographs, read from their scores."""
 
+from dataclasses import replace
 from statistics import fmean
 
 from colorlib.companion import printed
 from colorlib.companion.evidence import Evidence, Finding, epochs_between
 from colorlib.companion.peers import ZHANG
-from colorlib.evaluate import Estimate
+from colorlib.evaluate import Estimate, mean_over_images
 from colorlib.metrics import NEAR_GRAY_CHROMA
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
@@ -116,6 +117,30 @@ def lost_colorfulness(evidence: Evidence) -> Finding:
         "{:.0%}".format,
         f"Predictions lack {{number}} of the truth's mean colorfulness of {truth:.1f}: where colors are ambiguous, the "
         "squared error is least at their mean.",
+    )
+
+
+def lost_colorfulness_of_zhang(evidence: Evidence) -> Finding:
+    """How much of the truth's colorfulness published results of a far larger network lack."""
+    theirs = [row for _, row in evidence.peers if row.method == ZHANG]
+    truth = fmean(row.truth_colorfulness for row in theirs)
+    found = evidence.over_photographs(
+        [mean_over_images([(row.truth_colorfulness - row.colorfulness) / truth for row in theirs])],
+        "{:.0%}".format,
+        f"Their colorizations lack {{number}} of the truth's mean colorfulness of {truth:.1f}.",
+        photographs=f"{len(theirs)} photographs of zhang2016",
+        target="peers",
+    )
+    # No run of ours is in it.
+    return replace(found, seeds=None, updates=None, crop_size=None)
+
+
+def gain_in_color_difference(evidence: Evidence) -> Finding:
+    """How much nearer the network's colors are to the truth's than the training photographs' mean color is."""
+    return evidence.over_photographs(
+        evidence.paired(lambda mean, ours: mean.delta_e00 - ours.delta_e00, "mean chroma", NETWORK),
+        "{:+.2f}".format,
+        "The mean ΔE00 of one color for all pixels differs by {number} from the network's.",
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from colorlib.companion.plan import compared_profiles
 from colorlib.files import sha256, write_text
 from colorlib.profiles import Profile
 
@@ -15,9 +16,11 @@ LOCAL = ("checkpoints", "stamps")
 
 def committed_files(profile: Profile) -> Iterator[Path]:
     """The files of a profile that are committed, sorted: all but local state, half-done copies and kept epochs of seeds
-    other than 0, as .gitignore has it.
+    other than 0, as .gitignore has it. To them belong those of the profiles it compares that have no list of their own.
     """
-    for path in sorted([*profile.results.rglob("*"), *profile.figures.rglob("*")]):
+    others = [other for other in compared_profiles(profile)[1:] if not (other.results / NAME).is_file()]
+    folders = [folder for held in (profile, *others) for folder in (held.results, held.figures)]
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
         inner = path.relative_to(root_of(profile)).parts[2:]
         ignored = (
             any(part in LOCAL or part.startswith(".") for part in inner)
