@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except KeyboardInterrupt:
+        # Its loops would tell of the kernels that die now, after the last word was said.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         resumed = "; the same command goes on from the last checkpoint"
         print(f"interrupted{resumed if options.command in ('train', 'reproduce', 'sweep') else ''}", file=sys.stderr)
         return 130
