@@ -131,6 +131,20 @@ def test_a_changed_verdict_changes_the_page(profile):
     assert "≠ differs (on our data) 0 claims" in words(after)
 
 
+def test_how_fast_it_is_stands_in_it_once_it_was_measured(profile, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "SPEED", tmp_path / "bench")
+    assert "How fast it is" not in report.report_page(profile)
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "cpu.md").write_text(
+        "| what | seconds |\n|---|---|\n| `make`, an update | 0.83 |\n\nOf 3 rounds.\n"
+    )
+    assert tmp_path / "bench" / "cpu.md" in report.sources(profile)
+    page = report.report_page(profile)
+    assert (2, "How fast it is") in Page(page).headings
+    assert '<td role="cell" data-label="seconds">0.83</td>' in page
+    assert "Of 3 rounds." in page
+
+
 def test_claims_that_were_not_judged_are_not_shown(profile):
     (profile.results / "claims.json").unlink()
     page = report.report_page(profile)
