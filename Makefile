@@ -83,7 +83,7 @@ paper: setup ## the article as PDF, from results/
 readme: setup ## the measured parts of README.md, from results/
 	@$(RUN) readme
 
-bench: setup ## how fast it is, beside the bare network and beside plain code (minutes; leave the machine alone)
+bench: setup ## how fast it is, beside the bare network and beside plain code (25 minutes; leave the machine alone)
 	@$(BIN)/python tests/bench
 
 lab: setup ## JupyterLab on notebooks/
