@@ -341,7 +341,8 @@ def test_tables_scroll_by_themselves_and_their_captions_stay():
     assert framed_tables("<p>none</p>") == "<p>none</p>"
 
 
-def test_what_the_paper_leaves_open_keeps_its_columns(profile):
+def test_what_the_paper_leaves_open_keeps_its_columns(profile, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "SPEED", tmp_path / "nothing was timed")
     page = report.report_page(profile)
     tables = re.findall(r'<table class="stacked".*?</table>', page, flags=re.DOTALL)
     source = (PROJECT / "paper" / "deviations.md").read_text()

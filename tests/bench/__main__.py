@@ -100,7 +100,7 @@ def starts(rounds: int) -> dict[str, Any]:
             "colorlib --help": [*run, "--help"],
             "colorlib colorize, a photograph of 320 × 240": [*run, "colorize", str(photo), "--overwrite"],
             "the report's page, of profile cpu": [sys.executable, "-c", REPORT],
-            "make with nothing to do": ["make", "--no-print-directory", "setup"],
+            "make setup, nothing to do": ["make", "--no-print-directory", "setup"],
         }
         found: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(rounds):
