@@ -15,7 +15,7 @@ import numpy as np
 from colorlib.images import decode_file
 
 NUMBERS = 1e-9
-"""Relative tolerance of a number that is pooled anew, by other versions or by a BLAS: sums in another order."""
+"""Relative tolerance of a number that is pooled anew by other versions: sums in another order."""
 LEVELS, SHARE = 16, 0.001
 """A picture made anew by other versions or on another processor: at most this share of its pixels may differ by more
 than these levels of 8 bits, for fonts and edges are drawn a little differently."""
@@ -76,7 +76,7 @@ def compare_files(subject: str, how: str, committed: Path, anew: Path, *, exact:
         return check(Outcome.DIFFERS, str(error))
     if exact or worst > NUMBERS:
         return check(Outcome.DIFFERS, where or "the same numbers, written otherwise")
-    return check(Outcome.PASSED, f"numbers equal to {NUMBERS:g} of their size: sums in another order")
+    return check(Outcome.PASSED, f"numbers equal to {NUMBERS:g} of their size: other versions sum in another order")
 
 
 def _compare_pictures(committed: Path, anew: Path) -> tuple[Outcome, str]:
