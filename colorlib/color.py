@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 P = ParamSpec("P")
-CPU = torch.device("cpu")
 
 # Linear sRGB -> XYZ for D65; rows X, Y, Z.
 XYZ_FROM_RGB = (
@@ -40,7 +39,7 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     return torch.where(linear > 0.0031308, bright, linear * 12.92)
 
 
-def _made_once(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def made_once(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Keep a constant where it is used: to copy it anew at each use would make a GPU wait for the host.
 
     Made outside inference mode, or training could not use what validation asked for first.
@@ -49,7 +48,7 @@ def _made_once(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     return kept
 
 
-@_made_once
+@made_once
 def _linear_of_byte(device: torch.device) -> Tensor:
     return srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255.0).to(device, torch.float32)
 
@@ -84,14 +83,14 @@ def lightness(rgb: Tensor) -> Tensor:
     return (116.0 * _cie_f(luminance) - 16.0).unsqueeze(-3)
 
 
-@_made_once
+@made_once
 def _ratios_from_linear(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Linear sRGB -> X, Y, Z, each over the white's: `(3, 3)`."""
     to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
     return (to_xyz / white[:, None]).to(device, dtype)
 
 
-@_made_once
+@made_once
 def _linear_from_ratios(device: torch.device, dtype: torch.dtype) -> Tensor:
     to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
     matrix: Tensor = torch.linalg.inv(to_xyz) * white[None, :]
@@ -145,8 +144,8 @@ def gray_rgb(light: Tensor) -> Tensor:
     return torch.cat((gray, gray, gray), dim=-3)
 
 
-@_made_once
-def ab_bins(step: int = 10, device: torch.device = CPU) -> Tensor:
+@made_once
+def ab_bins(step: int = 10) -> Tensor:
     """The centers of the cells of an ab grid in which some color of 8-bit sRGB lies.
 
     Zhang et al. (2016, Sec. 2) count 313 for a step of 10; how many there are depends on what counts as in gamut, and
@@ -154,7 +153,6 @@ def ab_bins(step: int = 10, device: torch.device = CPU) -> Tensor:
 
     Args:
         step: side of a cell in units of a and b.
-        device: where they are wanted.
 
     Returns:
         `(Q, 2)` float32, a and b of each center, ordered by a, then b.
@@ -163,7 +161,7 @@ def ab_bins(step: int = 10, device: torch.device = CPU) -> Tensor:
     colors = torch.cartesian_prod(levels, levels, levels).T.reshape(3, 1, -1)
     ab = rgb_to_lab(colors)[1:, 0].T
     cells: Tensor = torch.unique((ab / step).round(), dim=0)
-    return cells.to(device, torch.float32) * step
+    return cells.to(torch.float32) * step
 
 
 def to_bytes(rgb: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from colorlib.color import ab_bins, lab_to_rgb, rgb_to_lab
+from colorlib.color import ab_bins, lab_to_rgb, made_once, rgb_to_lab
 from colorlib.model import Head
 
 VALUES, CLASSES = "values", "classes"
@@ -71,6 +71,11 @@ class LAB:
         return lab_to_rgb(torch.cat((light.to(output), output * self.reach), dim=-3))
 
 
+@made_once
+def _bins_on(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return ab_bins().to(device, dtype)
+
+
 class LABBins:
     """A class for each cell of a grid over a and b (Zhang et al. 2016, Sec. 2); the photograph keeps its own L.
 
@@ -95,9 +100,7 @@ class LABBins:
     def encode(self, rgb: Tensor) -> Tensor:
         """Return the share of each class: `(B, Q, H, W)`, summing to 1 over Q."""
         ab = rgb_to_lab(rgb)[:, 1:].movedim(1, -1)
-        nearest = torch.cdist(ab.flatten(0, -2), ab_bins(device=ab.device).to(ab.dtype)).topk(
-            self.neighbors, largest=False
-        )
+        nearest = torch.cdist(ab.flatten(0, -2), _bins_on(ab.device, ab.dtype)).topk(self.neighbors, largest=False)
         weights = (-nearest.values.square() / (2 * self.sigma**2)).softmax(dim=-1)
         shares = ab.new_zeros(len(weights), len(self.bins)).scatter_(1, nearest.indices, weights)
         return shares.view(*ab.shape[:-1], -1).movedim(-1, 1)
@@ -105,7 +108,7 @@ class LABBins:
     def decode(self, output: Tensor, light: Tensor) -> Tensor:
         """Return the sRGB of the true L and the annealed mean of the classes, clipped to the gamut."""
         shares = (output / self.temperature).softmax(dim=1)
-        ab = torch.einsum("bqhw,qc->bchw", shares, ab_bins(device=shares.device).to(shares.dtype))
+        ab = torch.einsum("bqhw,qc->bchw", shares, _bins_on(shares.device, shares.dtype))
         return lab_to_rgb(torch.cat((light.to(ab), ab), dim=-3))
 
 

@@ -160,10 +160,10 @@ class _Loop:
             size = min(config.batch_size, config.crops_per_epoch - done * config.batch_size)
             asked = self._batch(crops, of=size)
             with computing(config.precision, self.device):
-                output = self._answer(self.network.module, asked)
-            loss = self.objective(output.float(), asked)
+                output = self._answer(self.network.module, asked).float()
+            loss = self.objective(output, asked)
             self.network.update(loss, share=asked.share, rate=rate(step / config.updates))
-            self.objective.learn(output.detach().float(), asked)
+            self.objective.learn(output.detach(), asked)
             step += 1
             losses.append(loss.detach() * asked.share)
             sizes.append(size)

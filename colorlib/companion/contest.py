@@ -120,11 +120,15 @@ def contest_html(profile: Profile) -> str:
     """All that is known so far: which point `profile`'s sweep chose, and how it did against the paper's network."""
     if not (profile.sweep(NAME) / "summary.csv").is_file():
         return f"<p>{NAME}: not run yet (<code>make sweep SWEEP={NAME} PROFILE={profile.name}</code>).</p>"
-    sentences = [chosen(profile)]
-    if (PROFILES / f"{NAME}.yaml").is_file():
-        challenger, champion = (replace(load_profile(name), root=profile.root) for name in (NAME, EVIDENCE))
-        if all((held.results / "per_image.csv").is_file() for held in (challenger, champion)):
-            table = contest(challenger, champion)
-            return "".join(f"<p>{html.escape(text)}</p>" for text in (*sentences, *answer(table))) + table_of(table)
-    sentences.append(f"It is not trained and scored as profile {NAME} yet.")
-    return "".join(f"<p>{html.escape(text)}</p>" for text in sentences)
+    table = _scored(profile)
+    rest = [f"It is not trained and scored as profile {NAME} yet."] if table is None else answer(table)
+    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in (chosen(profile), *rest))
+    return text if table is None else text + table_of(table)
+
+
+def _scored(profile: Profile) -> pd.DataFrame | None:
+    """The contest of the two profiles in the folders of `profile`; None where one of them is missing there."""
+    if not (PROFILES / f"{NAME}.yaml").is_file():
+        return None
+    both = [replace(load_profile(name), root=profile.root) for name in (NAME, EVIDENCE)]
+    return contest(*both) if all((held.results / "per_image.csv").is_file() for held in both) else None

@@ -128,7 +128,9 @@ def main() -> None:
     parser.add_argument("--only", choices=[*GROUPS, "starts", "growth"], help="one group, printed and not written")
     options = parser.parse_args()
     device = prepare()
-    rows = {group: group_row(group, options.rounds) for group in GROUPS if options.only in (None, group)}
+    everything = {*GROUPS, "convolution", *(("whole",) if GPU else ("starts", "growth"))}
+    wanted = {options.only} if options.only else everything
+    rows = {group: group_row(group, options.rounds) for group in GROUPS if group in wanted}
     per_pixel = 2 * multiply_adds(build_network(CONFIG), 64, 64) / 64**2
     crops = CONFIG.batch_size * CONFIG.crop_size**2
     for group, row in rows.items():
@@ -139,10 +141,10 @@ def main() -> None:
         "versions": versions(),
         "hardware": hardware(device),
         "rows": rows,
-        "starts": starts(options.rounds) if options.only == "starts" or (options.only is None and not GPU) else {},
-        "growth": growing() if options.only == "growth" or (options.only is None and not GPU) else {},
-        "whole": {name: measured(name) for name in ("whole", "whole_bfloat16")} if GPU and options.only is None else {},
-        "convolution": measured("convolution") if options.only is None else {},
+        "starts": starts(options.rounds) if "starts" in wanted else {},
+        "growth": growing() if "growth" in wanted else {},
+        "whole": {name: measured(name) for name in ("whole", "whole_bfloat16")} if "whole" in wanted else {},
+        "convolution": measured("convolution") if "convolution" in wanted else {},
     }
     text = table(result)
     print(text)
