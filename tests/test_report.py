@@ -255,10 +255,13 @@ def test_runs_that_differ_stand_side_by_side(profile):
         record = json.loads((profile.run(seed) / "run.json").read_text())
         record["config"]["seed"] = seed
         record["hardware"]["processor"] = processor
+        if seed == 2:
+            record["config"]["later"] = "set"
         write_json(profile.run(seed) / "run.json", record)
     page = report.report_page(load_profile("cpu", seeds=(0, 1, 2)))
     assert "what seeds 0, 1 seed 2" in words(page)
     assert "processor AMD EPYC another" in words(page)
+    assert "later – set" in words(page), "a setting that older runs do not know of"
     assert "runs: seed-0, seed-1, seed-2 of results/cpu · AMD EPYC, 2 threads; another, 2 threads · source" in words(
         page
     )

@@ -187,14 +187,20 @@ def _speed_tables() -> list[Path]:
 
 def _runs_table(profile: Profile) -> str:
     """What the runs were made of, a column for each set of seeds that differ in nothing else."""
+    made_of = {seed: _made_of(profile.run(seed)) for seed in profile.seeds}
+    # An older run says nothing of a setting that came after it; the order is that of whoever says most.
+    names = list(dict.fromkeys(name for held in sorted(made_of.values(), key=len, reverse=True) for name in held))
     columns: dict[tuple[str, ...], list[int]] = {}
-    for seed in profile.seeds:
-        made_of = provenance_table(profile.run(seed))
-        made_of = made_of[made_of["what"] != "seed"]
-        columns.setdefault(tuple(made_of["value"].astype(str)), []).append(seed)
-    table = pd.DataFrame({"what": made_of["what"]})
+    for seed, held in made_of.items():
+        columns.setdefault(tuple(held.get(name, "–") for name in names), []).append(seed)
+    table = pd.DataFrame({"what": names})
     for values, seeds in columns.items():
         table[f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"] = values
     return framed_tables(
         table_html(table, "What the runs were made of: settings, photographs, source, versions, machine.")
     )
+
+
+def _made_of(run: Path) -> dict[str, str]:
+    table = provenance_table(run)
+    return {what: str(value) for what, value in zip(table["what"], table["value"], strict=True) if what != "seed"}
