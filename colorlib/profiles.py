@@ -11,6 +11,8 @@ from colorlib.provenance import PACKAGE
 PROJECT = PACKAGE.parent
 """The checkout: notebooks/, results/ and figures/ lie in it."""
 PROFILES = PROJECT / "notebooks" / "profiles"
+METHOD = ("target", "network", "objective", "schedule", "ema")
+"""The settings that make a method; their defaults are the paper's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,12 @@ class Profile:
     def figures(self) -> Path:
         """The folder of the profile's figures."""
         return (self.root or PROJECT) / "figures" / self.name
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What its method changes of the paper's; the paper's claims are not judged by another method."""
+        own, papers = self.config(0), RunConfig()
+        return {name: getattr(own, name) for name in METHOD if getattr(own, name) != getattr(papers, name)}
 
     def config(self, seed: int) -> RunConfig:
         """The configuration of one run."""

@@ -17,6 +17,7 @@ from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, led
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
 from colorlib.companion.peers import ZHANG
+from colorlib.companion.reproduce import build_claims
 from colorlib.companion.tables import read_rows
 from colorlib.profiles import PROJECT, Profile, load_profile
 
@@ -214,6 +215,18 @@ def test_a_run_too_short_for_a_claim_leaves_it_not_measured(project: Profile):
     entry = of(project, "converged-at-40")["converged-at-40"]
     assert entry["verdict"] == Verdict.NOT_MEASURED
     assert entry["why"] == "The run has 40 epochs; the claim is about 100."
+
+
+def test_another_method_is_no_judge_of_the_papers_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    paper = replace(load_profile("paper"), root=tmp_path)
+    assert paper.changes == {}
+    other = replace(paper, name="other", settings=paper.settings | {"network": "unet", "crop_size": 96, "ema": 0.0})
+    assert other.changes == {"network": "unet"}
+    with pytest.raises(ValueError, match=r"another method than the paper's \(network=unet\)"):
+        claims.write_claims(other)
+    build_claims(other, force=True)
+    assert "claims: not judged" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 def once(find: Callable[[Evidence], Finding]) -> Callable[[Evidence], Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sweep_fixtures import LEAVE, SCORE, STUB, loaded, read, stub_notebook, sweep_text
+from sweep_fixtures import LEAVE, SCORE, STUB, loaded, read, stand_in, stub_notebook, sweep_text
 
 from colorlib.companion import sweep_command, sweep_estimate, sweep_job, sweep_runner, sweep_summary
 from colorlib.companion.sweep_points import Point
@@ -67,7 +67,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def execute(execution: Any, listen: Any = None) -> None:
         executed.append(dict(execution.parameters))
-        exec(STUB + LEAVE + SCORE, {"pause": 0.0, "behavior": "fine"} | execution.parameters)
+        stand_in(execution)
 
     monkeypatch.setattr(sweep_job, "execute", execute)
     return executed

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sweep_fixtures import stand_in, stub_notebook, sweep_text
 
 from colorlib import cli
 from colorlib.checkpoint import load_tensors, save_tensors
 from colorlib.colorizer import load_run
-from colorlib.companion import checks, claims, figures, replays, verify
+from colorlib.companion import checks, claims, figures, outlook, replays, sweep_job, verify
 from colorlib.companion.checks import Check, Outcome, compare_files, differences
 from colorlib.companion.manifest import NAME, committed_files, read_manifest, write_manifest
 from colorlib.companion.plan import TRIPTYCHS
+from colorlib.companion.sweep_summary import write_summary
+from colorlib.companion.sweeps import load_sweep
 from colorlib.companion.tables import table1
 from colorlib.devices import prepare
 from colorlib.files import write_json
@@ -162,6 +165,42 @@ def test_each_of_many_changes_is_named(copy: Profile, tmp_path: Path):
     found = [check for check in verify.rebuilt(copy, tmp_path / "scratch") if check.outcome == Outcome.DIFFERS]
     assert {check.subject for check in found} == set(TOGETHER)
     assert {check.subject for check in found if check.pictures} == {name for name in TOGETHER if name.endswith("png")}
+
+
+@pytest.mark.slow
+def test_what_sweeps_found_is_made_anew_of_their_points(copy: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(verify, "SWEEPS", tmp_path)
+    monkeypatch.setattr(sweep_job, "execute", stand_in)
+    stub_notebook(tmp_path)
+    path = sweep_text(tmp_path, "outlook", points=[{"name": "paper"}, {"name": "fast", "learning_rate": 3e-3}])
+    first, second = load_sweep(path, copy).points
+    for point in (first, second):
+        sweep_job.perform(point)
+    write_summary(path, copy)
+    outlook.exhibit(copy)
+    write_manifest(copy)
+    second_history = f"results/tiny/sweeps/outlook/{second.directory.name}/history.csv"
+    assert second_history in read_manifest(copy)
+    found = {check.subject: check.outcome for check in verify.rebuilt(copy, tmp_path / "scratch")}
+    summary = "results/tiny/sweeps/outlook/summary.csv"
+    left = (summary, "results/tiny/outlook.csv", "results/tiny/outlook.md", "figures/tiny/outlook.png")
+    assert {found[name] for name in left} == {Outcome.PASSED}
+
+    one_digit(copy.results / "outlook.csv", r"0\.\d{3}")
+    one_digit(first.directory / "history.csv", r"\.\d+")  # no longer what it was when the point was finished
+    found = {check.subject: check.outcome for check in verify.rebuilt(copy, tmp_path / "again")}
+    assert {found[summary], found["results/tiny/outlook.csv"]} == {Outcome.DIFFERS}
+
+
+def test_of_a_point_that_is_not_finished_nothing_is_listed(tmp_path: Path):
+    profile = Profile(name="tiny", settings=SETTINGS, seeds=(0,), root=tmp_path)
+    point = profile.sweep("outlook") / "0123456789"
+    point.mkdir(parents=True)
+    for name in ("run.json", "history.csv", "weights.safetensors", "metrics-bundled-val.json"):
+        (point / name).write_text(name)
+    assert list(committed_files(profile)) == []
+    (point / "point.json").write_text("{}")
+    assert len(list(committed_files(profile))) == 4
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import yaml
 
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
+from colorlib.companion.sweep_summary import changes_text
 from colorlib.files import write_json, write_text
 from colorlib.profiles import PROJECT, Profile
 from colorlib.runs import Run
@@ -188,7 +189,16 @@ def ledger(profile: Profile, claims: Sequence[Claim] | None = None) -> dict[str,
 
 
 def write_claims(profile: Profile) -> dict[str, Any]:
-    """Judge all claims; leaves claims.json, claims.md and, for README.md, verdicts.md in the profile's results."""
+    """Judge all claims; leaves claims.json, claims.md and, for README.md, verdicts.md in the profile's results.
+
+    Raises:
+        ValueError: the profile's method is not the paper's.
+    """
+    if profile.changes:
+        raise ValueError(
+            f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}), which "
+            "says nothing of the paper's claims; judge them by another profile, as with `make claims PROFILE=paper`"
+        )
     judged = ledger(profile)
     write_json(profile.results / "claims.json", judged)
     write_text(profile.results / "claims.md", markdown(judged))

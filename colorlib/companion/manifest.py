@@ -8,8 +8,10 @@ from colorlib.files import sha256, write_text
 from colorlib.profiles import Profile
 
 NAME = "SHA256SUMS"
-OF_POINTS = ("run.json", "history.csv", "point.json")
-"""What is committed of a sweep's point, beside its metrics."""
+FINISHED = "point.json"
+"""What a point of a sweep leaves last of all."""
+OF_POINTS = ("run.json", "history.csv", FINISHED)
+"""What is committed of a finished point, beside its metrics."""
 LOCAL = ("checkpoints", "stamps")
 """Folders of local state that are not committed."""
 
@@ -26,16 +28,16 @@ def committed_files(profile: Profile) -> Iterator[Path]:
             any(part in LOCAL or part.startswith(".") for part in inner)
             or path.name.endswith((".lock", ".lock.json", ".failed.ipynb"))
             or (inner[0] != "seed-0" and "epochs" in inner)
-            or (
-                inner[0] == "sweeps"
-                and len(inner) > 3
-                and not path.match("metrics*.json")
-                and inner[-1] not in OF_POINTS
-            )
+            or (inner[0] == "sweeps" and len(inner) > 3 and not _of_finished_point(path))
             or path == profile.results / NAME
         )
         if path.is_file() and not ignored:
             yield path
+
+
+def _of_finished_point(path: Path) -> bool:
+    known = path.name in OF_POINTS or path.match("metrics*.json")
+    return known and (path.parent / FINISHED).is_file()
 
 
 def root_of(profile: Profile) -> Path:

@@ -15,6 +15,7 @@ from colorlib.companion.notebooks import Execution, execute, read_record
 from colorlib.companion.plan import NOTEBOOKS, Step, needed, steps
 from colorlib.companion.progress import progress_printer
 from colorlib.companion.report import sources, write_report
+from colorlib.companion.sweep_summary import changes_text
 from colorlib.derived import origins
 from colorlib.files import sha256, sha256_of_names, write_json
 from colorlib.photos import Fetched, find_source, open_photos
@@ -61,7 +62,10 @@ def reproduce(
 
 
 def build_claims(profile: Profile, *, force: bool) -> None:
-    """Judge the paper's claims unless it was done from the same results, claims and code."""
+    """Judge the paper's claims, by a profile of its method, unless it was done from the same results and code."""
+    if profile.changes:
+        print(f"claims: not judged, because the method is not the paper's ({changes_text(profile.changes)})")
+        return
     left, stamp = profile.results / "claims.json", profile.results / "stamps" / "claims.key.json"
     read = [CLAIMS, *(path for path in evidence_files(profile) if path.is_file())]
     made_of = [(_shown(path), sha256(path)) for path in read]

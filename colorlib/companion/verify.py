@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from colorlib.colorizer import load_run
-from colorlib.companion import figures, sources
+from colorlib.companion import figures, outlook, sources
 from colorlib.companion.checks import Check, Outcome, compare_files
 from colorlib.companion.claims import write_claims
 from colorlib.companion.manifest import NAME, committed_files, read_manifest, root_of
@@ -26,6 +26,8 @@ from colorlib.companion.plan import TRIPTYCHS, source_files
 from colorlib.companion.readme import README, current
 from colorlib.companion.replays import environment_differences, first_epoch_replayed, retrained, scored_again
 from colorlib.companion.report import write_report
+from colorlib.companion.sweep_summary import write_summary
+from colorlib.companion.sweeps import SWEEPS
 from colorlib.companion.tables import table1
 from colorlib.files import sha256, write_text
 from colorlib.profiles import PROJECT, Profile, load_profile
@@ -135,6 +137,9 @@ def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
     makers: dict[tuple[Path, ...], Callable[[], object]] = {
         (run / "metrics.json",): partial(pool_again, run) for run in runs
     }
+    for path in sorted(SWEEPS.glob("*.yaml")):
+        folder = anew.sweep(path.stem)
+        makers[folder / "summary.csv", folder / "summary.md"] = partial(write_summary, path, anew)
     makers |= {
         tuple(results / name for name in ("per_image.csv", "table1.csv", "table1.md")): partial(table1, anew),
         (pictures / "figure1_loss_curve.png",): loss_curve,
@@ -142,6 +147,7 @@ def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
         tuple(pictures / f"{name}.png" for name in TRIPTYCHS): triptychs,
         (results / "peers.csv", results / "peers.md"): partial(peers_table, anew),
         (results / "sources.csv", results / "sources.md", pictures / "sources.png"): partial(sources.exhibit, anew),
+        outlook.left_by(anew): partial(outlook.exhibit, anew),
         tuple(results / name for name in ("claims.json", "claims.md", "verdicts.md")): partial(write_claims, anew),
         pages: partial(write_report, anew),
     }
@@ -149,7 +155,7 @@ def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
 
 
 def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
-    """A copy that holds what the rest follows from: runs, scores, baselines' losses, executed notebooks."""
+    """A copy that holds what the rest follows from: runs, scores, baselines' losses, points, executed notebooks."""
     anew = replace(profile, root=scratch)
     names = ("per_image.csv", "data.json", "baselines.json", "peers", "notebooks", "seed-*")
     for path in [path for name in names for path in profile.results.glob(name)]:
@@ -159,9 +165,12 @@ def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    # Convergence is read from two profiles, and the table of sources from several.
-    others = [load_profile("cpu").run(seed) / "history.csv" for seed in load_profile("cpu").seeds]
-    held = {root_of(profile) / path.relative_to(PROJECT) for path in others} | set(source_files(profile))
+    # Convergence and the outlook are read from two profiles, and the table of sources from several.
+    cpu = replace(load_profile("cpu"), root=root_of(profile))
+    held = {cpu.run(seed) / "history.csv" for seed in cpu.seeds} | set(source_files(profile))
+    held |= set(() if cpu.name == profile.name else cpu.results.glob("sweeps/*/summary.csv"))
+    points = profile.results / "sweeps"
+    held |= {path for path in committed_files(profile) if path.is_relative_to(points) and path.stem != "summary"}
     for source in held:
         target = scratch / source.relative_to(root_of(profile))
         if source.is_file() and not target.exists():
