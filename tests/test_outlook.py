@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from colorlib.companion import outlook
+from colorlib.companion import outlook, paired
 from colorlib.companion.claims import Verdict, decide, read_claims
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
@@ -55,11 +55,11 @@ def profile_with(folder: Path, found: list[dict[str, Any]]) -> Profile:
 
 
 def table_of(found: list[dict[str, Any]]) -> pd.DataFrame:
-    return outlook.outlook_table(pd.DataFrame(found), "paper")
+    return paired.compare_points(pd.DataFrame(found), "paper")
 
 
 def test_differences_are_taken_seed_by_seed():
-    changed = outlook.differences(pd.DataFrame(rows(3)), "paper")
+    changed = paired.differences(pd.DataFrame(rows(3)), "paper")
     assert set(changed["point"]) == set(GAINS)
     for point, gains in GAINS.items():
         for method in ("network", "network, true L"):
@@ -147,6 +147,17 @@ def test_another_sweep_is_shown_as_it_stands(tmp_path):
     path = profile.results / "sweeps" / "crop_size" / "summary.csv"
     write_text(path, csv_text(rows(2)))
     assert outlook.other_html(profile, "crop_size").count('<th scope="row">') == 8
+
+
+def test_another_sweep_is_held_against_a_point_of_its_own(tmp_path):
+    profile = dataclasses.replace(load_profile("cpu"), root=tmp_path)
+    assert "data_scaling: not run yet" in outlook.against_html(profile, "data_scaling", "all")
+    found = [held | {"point": {"paper": "all"}.get(held["point"], held["point"])} for held in rows(3)]
+    write_text(profile.sweep("data_scaling") / "summary.csv", csv_text(found))
+    page = outlook.against_html(profile, "data_scaling", "all")
+    assert page.count('<th scope="row">') == 8
+    assert "each point changes one thing of the point all" in page
+    assert "<p>lab (change=lab): as printed +0.51 ± 0.01 [+0.49, +0.53] dB" in page
 
 
 def test_what_is_open_is_named(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from colorlib.companion.outlook import ENOUGH
+from colorlib.companion.paired import ENOUGH
 from colorlib.companion.plan import EVIDENCE
 from colorlib.companion.sweep_summary import costs, over_seeds, read_summary
 from colorlib.companion.tables import DIGITS, read_rows, spread, summaries_by_seed, table_html, value_text

@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError, spread_text
-from colorlib.companion.outlook import ENOUGH, differences, students_interval, sweep_rows
+from colorlib.companion.paired import ENOUGH, differences, students_interval, sweep_rows
 from colorlib.companion.sweep_summary import photographs
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 

@@ -8,7 +8,6 @@ figures/<profile>/outlook.png    the change in PSNR of each point, seed by seed
 """
 
 import html
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from colorlib.companion.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
+from colorlib.companion.paired import ENOUGH, compare_points, differences, sweep_rows
 from colorlib.companion.sweep_summary import DIGITS, over_seeds, photographs, read_summary, readable
 from colorlib.companion.sweeps import load_sweep, sweep_file
 from colorlib.companion.tables import table_html, table_markdown, value_text
@@ -25,74 +25,14 @@ from colorlib.files import write_text
 from colorlib.profiles import Profile
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
-ENOUGH = 3
-"""No difference is claimed on fewer seeds."""
-CHANGED = ("MSE", "PSNR of MSE", "mean PSNR", "SSIM", "ΔE00", "colorfulness")
 MARKS = {NETWORK: ("o", TRAINING, "as printed"), NETWORK_TRUE_L: ("s", VALIDATION, "with the true L")}
 """How each method is drawn, and what the legend calls it."""
-
-
-def sweep_rows(profile: Profile, sweep: str) -> pd.DataFrame:
-    """The rows of a sweep's summary.csv.
-
-    Raises:
-        ValueError: the sweep has no finished point yet; the message says what makes some.
-    """
-    return read_summary(profile.sweep(sweep) / "summary.csv")
-
-
-def differences(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """The change of each figure against the reference, a row for each point, method and seed that both have.
-
-    Equal seeds mean equal crops in equal order, so differences are taken seed by seed.
-    """
-    records = []
-    paper = rows[rows["point"] == reference].set_index(["method", "seed"])
-    for row in rows[rows["point"] != reference].to_dict("records"):
-        if (row["method"], row["seed"]) in paper.index:
-            base = paper.loc[(row["method"], row["seed"])]
-            change = {column: row[column] - base[column] for column in CHANGED}
-            records.append({name: row[name] for name in ("point", "changes", "method", "seed")} | change)
-    return pd.DataFrame(records, columns=["point", "changes", "method", "seed", *CHANGED])
-
-
-def outlook_table(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """A row for each point and method: figures over the seeds, and their change with spread and interval.
-
-    `change in X` is the mean over the seeds that the reference has too, `… sd` its standard deviation; `… low` and
-    `… high` hold 95 % of Student's t, from `ENOUGH` seeds on.
-    """
-    table, changed = over_seeds(rows), differences(rows, reference)
-    records = []
-    for record in table.to_dict("records"):
-        own = changed[(changed["point"] == record["point"]) & (changed["method"] == record["method"])]
-        change: dict[str, Any] = {"paired seeds": len(own)}
-        for column in CHANGED if len(own) else ():
-            values = own[column].to_numpy(dtype=float)
-            name, mean = f"change in {column}", float(values.mean())
-            change[name] = mean
-            if len(values) > 1:
-                change[f"{name} sd"] = float(values.std(ddof=1))
-            if len(values) >= ENOUGH:
-                low, high = students_interval(values)
-                change |= {f"{name} low": low, f"{name} high": high}
-        records.append({str(key): value for key, value in record.items()} | change)
-    return pd.DataFrame(records)
-
-
-def students_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Bounds of the 95 % interval of a mean, by Student's t."""
-    from scipy import stats
-
-    reach = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    mean = float(np.mean(values))
-    return mean - reach, mean + reach
 
 
 def exhibit(profile: Profile, sweep: str = "outlook", reference: str = "paper") -> tuple[pd.DataFrame, Illustration]:
     """The table and its picture of whatever is finished; writes outlook.csv, outlook.md and outlook.png."""
     rows = sweep_rows(profile, sweep)
-    table = outlook_table(rows, reference)
+    table = compare_points(rows, reference)
     write_text(profile.results / "outlook.csv", table.to_csv(index=False, lineterminator="\n"))
     text = table_markdown(shown(table), caption(table, profile, sweep, reference))
     write_text(profile.results / "outlook.md", text)
@@ -205,6 +145,15 @@ def caption(table: pd.DataFrame, profile: Profile, sweep: str, reference: str) -
 def html_table(table: pd.DataFrame, profile: Profile, sweep: str = "outlook", reference: str = "paper") -> str:
     """The table as accessible HTML: a caption, column and row headers."""
     return table_html(shown(table), caption(table, profile, sweep, reference))
+
+
+def against_html(profile: Profile, sweep: str, reference: str) -> str:
+    """Another sweep's table, its points held against one of them, and what each is worth; or that it was not run."""
+    if not (profile.sweep(sweep) / "summary.csv").is_file():
+        return other_html(profile, sweep)
+    table = compare_points(sweep_rows(profile, sweep), reference)
+    told = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in answer(table, reference))
+    return html_table(table, profile, sweep, reference) + told
 
 
 def other_html(profile: Profile, sweep: str) -> str:

@@ -16,6 +16,8 @@ EVIDENCE = "paper"
 """The profile that verdicts, article and the table of sources are read from."""
 COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
 """Profiles whose photographs stand beside those of the evidence in the table of sources."""
+SMALL = "paper-cifar10"
+"""The profile with by far the most photographs, small ones: how results scale with their number."""
 TRIPTYCHS = {
     "figure2_portrait": (
         "matplotlib/grace_hopper.jpg",
@@ -156,9 +158,13 @@ def _outlook(profile: Profile) -> Step:
     return Step(
         name="07_outlook",
         notebook="07_outlook.ipynb",
-        parameters={"profile": profile.name},
+        parameters={"profile": profile.name, "photographs": [profile.name, SMALL]},
         promised=(results / "outlook.csv", results / "outlook.md", profile.figures / "outlook.png"),
-        reads=tuple(sorted(results.glob("sweeps/*/summary.csv"))),
+        reads=tuple(
+            path
+            for of in (profile, replace(load_profile(SMALL), root=profile.root))
+            for path in sorted(of.results.glob("sweeps/*/summary.csv"))
+        ),
     )
 
 
