@@ -17,6 +17,7 @@ from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, led
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
 from colorlib.companion.peers import ZHANG
+from colorlib.companion.plan import steps
 from colorlib.companion.reproduce import build_claims
 from colorlib.companion.tables import read_rows
 from colorlib.profiles import PROJECT, Profile, load_profile
@@ -129,7 +130,8 @@ def test_what_lacks_its_results_is_not_measured():
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     """A copy of the committed cpu results."""
-    shutil.copytree(PROJECT / "results" / "cpu", tmp_path / "results" / "cpu", ignore=shutil.ignore_patterns("stamps"))
+    local = shutil.ignore_patterns("stamps", "checkpoints", ".*")
+    shutil.copytree(PROJECT / "results" / "cpu", tmp_path / "results" / "cpu", ignore=local)
     monkeypatch.setattr(profiles, "PROJECT", tmp_path)
     return load_profile("cpu")
 
@@ -224,6 +226,7 @@ def test_another_method_is_no_judge_of_the_papers_claims(tmp_path: Path, capsys:
     assert other.changes == {"network": "unet"}
     with pytest.raises(ValueError, match=r"another method than the paper's \(network=unet\)"):
         claims.write_claims(other)
+    assert not {"03_figure1", "04_figures2_3"} & {step.name for step in steps(other)}
     build_claims(other, force=True)
     assert "claims: not judged" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

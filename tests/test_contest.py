@@ -11,9 +11,12 @@ from test_sources import leave_results
 
 from colorlib.companion import contest
 from colorlib.companion.contest import NAME, OVER_LOOK_UP, OVER_PAPER
+from colorlib.companion.sweep_summary import over_seeds, read_summary
+from colorlib.companion.sweeps import load_sweep, sweep_file
 from colorlib.files import write_text
 from colorlib.profiles import Profile, load_profile
 from colorlib.runs import csv_text
+from colorlib.scoring import NETWORK
 
 SEEDS = (0, 1, 2)
 
@@ -55,6 +58,15 @@ def test_the_interval_decides(tmp_path, error, verdict):
 def test_fewer_than_three_seeds_decide_nothing(tmp_path):
     for sentence in contest.answer(fought(tmp_path, 0.0050, seeds=(0, 1))):
         assert "is on 2 seeds not yet told apart from" in sentence
+
+
+def test_the_profile_trains_what_the_sweep_chose():
+    cpu, trained = load_profile("cpu"), load_profile(NAME).config(0)
+    rows = read_summary(cpu.sweep(NAME) / "summary.csv")
+    best = over_seeds(rows[rows["method"] == NETWORK]).sort_values("MSE").iloc[0]["point"]
+    (chosen,) = [point.config for point in load_sweep(sweep_file(NAME), cpu, seeds=(0,)).points if point.name == best]
+    budget = {name: getattr(load_profile("paper").config(0), name) for name in ("epochs", "crops_per_epoch")}
+    assert trained == dataclasses.replace(chosen, **budget)
 
 
 def test_profiles_without_a_common_seed_are_refused(tmp_path):
