@@ -12,7 +12,7 @@ PROJECT = PACKAGE.parent
 """The checkout: notebooks/, results/ and figures/ lie in it."""
 PROFILES = PROJECT / "notebooks" / "profiles"
 METHOD = ("target", "network", "objective", "schedule", "ema")
-"""The settings that make a method; their defaults are the paper's."""
+"""The settings that make a method: what learns what, and by which measure. Their defaults are the paper's."""
 
 
 @dataclass(frozen=True, kw_only=True)

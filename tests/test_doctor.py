@@ -15,6 +15,8 @@ def test_the_estimate_grows_with_updates_and_with_a_slower_machine():
     assert doctor.estimate_minutes(cpu, 1.8) > 1.8 * doctor.estimate_minutes(cpu, 0.9) - 2
     # 10,000 updates of 0.9 seconds are 150 minutes; validation, test and the notebooks come on top.
     assert 150 < doctor.estimate_minutes(paper, 0.9) < 170
+    # Four times the pixels, and 7 % of the multiply-adds for each.
+    assert 0.2 < doctor.estimate_minutes(load_profile("lightweight"), 0.9) / doctor.estimate_minutes(paper, 0.9) < 0.4
 
 
 def test_auto_takes_paper_only_on_a_gpu_that_is_fast_enough(monkeypatch):
@@ -28,6 +30,7 @@ def test_auto_takes_paper_only_on_a_gpu_that_is_fast_enough(monkeypatch):
         name, why = doctor.choose()
         assert name == expected
         assert "a GPU" in why
+        assert "3 seeds" in why
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from colorlib.companion.tables import table1
 from colorlib.devices import prepare
 from colorlib.files import write_json
 from colorlib.places import PhotosMissingError
-from colorlib.profiles import Profile
+from colorlib.profiles import Profile, load_profile
 from colorlib.runs import Run
 from colorlib.scoring import baseline_losses, score_run
 from colorlib.trainer import train
@@ -187,9 +187,21 @@ def test_what_sweeps_found_is_made_anew_of_their_points(copy: Profile, tmp_path:
     assert {found[name] for name in left} == {Outcome.PASSED}
 
     one_digit(copy.results / "outlook.csv", r"0\.\d{3}")
+    found = [check.subject for check in verify.rebuilt(copy, tmp_path / "edited") if check.outcome == Outcome.DIFFERS]
+    assert found == ["results/tiny/outlook.csv"]
     one_digit(first.directory / "history.csv", r"\.\d+")  # no longer what it was when the point was finished
     found = {check.subject: check.outcome for check in verify.rebuilt(copy, tmp_path / "again")}
-    assert {found[summary], found["results/tiny/outlook.csv"]} == {Outcome.DIFFERS}
+    assert found[summary] == Outcome.DIFFERS
+
+
+@pytest.mark.parametrize("name", verify.committed_profiles())
+def test_every_committed_page_and_summary_is_made_anew(name: str, tmp_path: Path):
+    profile = load_profile(name)
+    made = verify.made_anew(profile, dataclasses.replace(profile, root=tmp_path))
+    names = {path.relative_to(tmp_path).as_posix() for left in made for path in left}
+    held = {name for name in read_manifest(profile) if name.endswith((".html", "/summary.csv", "/outlook.csv"))}
+    assert held
+    assert held <= names
 
 
 def test_of_a_point_that_is_not_finished_nothing_is_listed(tmp_path: Path):

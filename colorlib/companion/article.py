@@ -23,6 +23,7 @@ from colorlib.companion.article_parts import (
 )
 from colorlib.companion.evidence import Evidence
 from colorlib.companion.plan import EVIDENCE, TRIPTYCHS
+from colorlib.companion.sweep_summary import changes_text
 from colorlib.costs import multiply_adds
 from colorlib.evaluate import RESAMPLES
 from colorlib.files import write_bytes
@@ -89,6 +90,11 @@ def gather(profile: Profile) -> dict[str, Any]:
         ValueError: a result is missing, a figure is not the one its notebook shows, or claims or table are of other
             runs than the profile's.
     """
+    if profile.changes:
+        raise ValueError(
+            f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}); the "
+            "article is about the paper's, as that of `colorlib paper --profile cpu`"
+        )
     runs = [Run(profile.run(seed)) for seed in profile.seeds]
     names = ("data.json", "baselines.json", "table1.csv", "per_image.csv")
     needed = [profile.results / name for name in names]

@@ -21,6 +21,8 @@ from colorlib.profiles import PROJECT, Profile
 from colorlib.runs import Run
 
 CLAIMS = PROJECT / "paper" / "claims.yaml"
+LEDGER = ("claims.json", "claims.md", "verdicts.md")
+"""What the ledger of a profile is written to."""
 RELATIONS = ("equals", "about", "at most", "at least", "ordering", "shape", "qualitative")
 BASES = ("text", "data")
 
@@ -200,9 +202,10 @@ def write_claims(profile: Profile) -> dict[str, Any]:
             "says nothing of the paper's claims; judge them by another profile, as with `make claims PROFILE=paper`"
         )
     judged = ledger(profile)
-    write_json(profile.results / "claims.json", judged)
-    write_text(profile.results / "claims.md", markdown(judged))
-    write_text(profile.results / "verdicts.md", summary(judged))
+    as_json, as_markdown, as_summary = (profile.results / name for name in LEDGER)
+    write_json(as_json, judged)
+    write_text(as_markdown, markdown(judged))
+    write_text(as_summary, summary(judged))
     return judged
 
 

@@ -13,13 +13,12 @@ import pandas as pd
 
 from colorlib.companion.paired import ENOUGH
 from colorlib.companion.plan import EVIDENCE
+from colorlib.companion.plan import LIGHTWEIGHT as NAME
 from colorlib.companion.sweep_summary import costs, over_seeds, read_summary
 from colorlib.companion.tables import DIGITS, read_rows, spread, summaries_by_seed, table_html, value_text
 from colorlib.profiles import PROFILES, Profile, load_profile
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
-NAME = "lightweight"
-"""The sweep that chooses, and the profile that trains what was chosen."""
 WAYS = {NETWORK: "as printed", NETWORK_TRUE_L: "with the true L"}
 """How a network's output is read, and what readers call it."""
 LOOK_UP = "look-up table"

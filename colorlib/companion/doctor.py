@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import torch
 
+from colorlib.companion.sweep_summary import multiply_adds_per_pixel
 from colorlib.config import RunConfig
 from colorlib.devices import prepare
 from colorlib.photos import SOURCES, find_source, open_photos
@@ -43,9 +44,10 @@ def update_seconds(device: torch.device) -> float:
 
 
 def estimate_minutes(profile: Profile, update: float) -> float:
-    """Minutes one seed of a profile takes, given the seconds of one update of 16 crops of 48 pixels."""
+    """Minutes one seed of a profile takes, given what `update_seconds` measured."""
     config = profile.config(0)
-    per_pixel = update / (16 * 48 * 48) / BACKWARD
+    share = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
+    per_pixel = share * update / (16 * 48 * 48) / BACKWARD
     source = profile.photos
     counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
     trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD
@@ -60,11 +62,13 @@ def choose() -> tuple[str, str]:
     if not torch.cuda.is_available():
         return "cpu", "there is no CUDA GPU here (PROFILE=paper takes hours without one, and resumes)"
     device = prepare("cuda")
-    minutes = estimate_minutes(load_profile("paper"), update_seconds(device))
+    paper = load_profile("paper")
+    seeds = len(paper.seeds)
+    minutes = seeds * estimate_minutes(paper, update_seconds(device))
     name = torch.cuda.get_device_name(device)
     if minutes < GPU_LIMIT_MINUTES:
-        return "paper", f"{name} does it in about {minutes:.0f} minutes a seed"
-    return "cpu", f"{name} would take about {minutes:.0f} minutes a seed for paper, more than {GPU_LIMIT_MINUTES}"
+        return "paper", f"{name} does its {seeds} seeds in about {minutes:.0f} minutes"
+    return "cpu", f"{name} would take about {minutes:.0f} minutes for paper's {seeds} seeds, over {GPU_LIMIT_MINUTES}"
 
 
 def report(threads: int | None = None) -> str:
@@ -81,7 +85,7 @@ def report(threads: int | None = None) -> str:
         f"network      {_network()}",
         f"auto takes   {': '.join(choose())}",
         "",
-        f"one update of 16 crops of 48 pixels takes {update:.3f} s on {device.type}; so, per seed:",
+        f"an update of the paper's network, 16 crops of 48 pixels, takes {update:.3f} s on {device.type}; so, per seed:",
     ]
     for path in sorted(PROFILES.glob("*.yaml")):
         profile = load_profile(path.stem)

@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from colorlib.companion.plan import compared_profiles
+from colorlib.companion.sweep_job import RECORD
 from colorlib.files import sha256, write_text
 from colorlib.profiles import Profile
 
 NAME = "SHA256SUMS"
-FINISHED = "point.json"
-"""What a point of a sweep leaves last of all."""
-OF_POINTS = ("run.json", "history.csv", FINISHED)
+OF_POINTS = ("run.json", "history.csv", RECORD)
 """What is committed of a finished point, beside its metrics."""
 LOCAL = ("checkpoints", "stamps")
 """Folders of local state that are not committed."""
 
 
 def committed_files(profile: Profile) -> Iterator[Path]:
-    """The files of a profile that are committed, sorted: all but local state, half-done copies and kept epochs of seeds
-    other than 0, as .gitignore has it. To them belong those of the profiles it compares that have no list of their own.
+    """The files of a profile and of its guests that are committed, sorted.
+
+    All but local state, half-done copies and kept epochs of seeds other than 0, as .gitignore has it, and unfinished
+    points of sweeps, which are not to be committed either.
     """
-    others = [other for other in compared_profiles(profile)[1:] if not (other.results / NAME).is_file()]
-    folders = [folder for held in (profile, *others) for folder in (held.results, held.figures)]
+    folders = [folder for held in (profile, *guests(profile)) for folder in (held.results, held.figures)]
     for path in sorted(path for folder in folders for path in folder.rglob("*")):
         inner = path.relative_to(root_of(profile)).parts[2:]
         ignored = (
@@ -35,9 +35,14 @@ def committed_files(profile: Profile) -> Iterator[Path]:
             yield path
 
 
+def guests(profile: Profile) -> list[Profile]:
+    """The profiles that stand in another's list: those it compares that have none of their own."""
+    return [other for other in compared_profiles(profile)[1:] if not (other.results / NAME).is_file()]
+
+
 def _of_finished_point(path: Path) -> bool:
     known = path.name in OF_POINTS or path.match("metrics*.json")
-    return known and (path.parent / FINISHED).is_file()
+    return known and (path.parent / RECORD).is_file()
 
 
 def root_of(profile: Profile) -> Path:

@@ -26,13 +26,14 @@ def sweep_rows(profile: Profile, sweep: str) -> pd.DataFrame:
 def differences(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The change of each figure against the reference, a row for each point, method and seed that both have.
 
-    Equal seeds mean equal crops in equal order, so differences are taken seed by seed.
+    Where a point changes neither photographs nor crops, equal seeds mean equal crops in equal order: seed by seed,
+    differences leave out what is common to them.
     """
     records = []
-    paper = rows[rows["point"] == reference].set_index(["method", "seed"])
+    held = rows[rows["point"] == reference].set_index(["method", "seed"])
     for row in rows[rows["point"] != reference].to_dict("records"):
-        if (row["method"], row["seed"]) in paper.index:
-            base = paper.loc[(row["method"], row["seed"])]
+        if (row["method"], row["seed"]) in held.index:
+            base = held.loc[(row["method"], row["seed"])]
             change = {column: row[column] - base[column] for column in CHANGED}
             records.append({name: row[name] for name in ("point", "changes", "method", "seed")} | change)
     return pd.DataFrame(records, columns=["point", "changes", "method", "seed", *CHANGED])

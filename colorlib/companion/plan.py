@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlib.companion.notebooks import code_cells
-from colorlib.profiles import PROJECT, Profile, load_profile
+from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
 from colorlib.scoring import score_files
 
@@ -16,6 +16,8 @@ EVIDENCE = "paper"
 """The profile that verdicts, article and the table of sources are read from."""
 COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
 """Profiles whose photographs stand beside those of the evidence in the table of sources."""
+LIGHTWEIGHT = "lightweight"
+"""The sweep that chooses a network within the paper's budget, and the profile that trains what it chose."""
 SMALL = "paper-cifar10"
 """The profile with by far the most photographs, small ones: how results scale with their number."""
 TRIPTYCHS = {
@@ -69,7 +71,6 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     named = {"profile": profile.name, "seeds": seeds}
     photos, crop_size = profile.photos, profile.config(0).crop_size
     data = (results / "data.json", results / "baselines.json")
-    weights = tuple(run / "weights.safetensors" for run in runs)
     scores = tuple(run / "per_image.csv" for run in runs)
     training = [
         Step(
@@ -109,16 +110,10 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
             reads=(*scores, *data),
             photos=(photos,),
         ),
-        *([] if photos == "bundled" else [_peers(profile)]),
+        *([] if photos == "bundled" or profile.changes else [_peers(profile)]),
         *([_outlook(profile)] if (profile.sweep("outlook") / "summary.csv").is_file() else []),
         *([_sources(profile)] if len(compared_profiles(profile)) > 1 else []),
-        Step(
-            name="explore",
-            notebook="explore.ipynb",
-            parameters={"profile": profile.name, "seed": seeds[0], "controls": False},
-            promised=(figures / "explore_arrival.png", figures / "explore_averaged.png"),
-            reads=weights[:1],
-        ),
+        *([] if profile.changes else [_explore(profile)]),
     ]
 
 
@@ -143,6 +138,17 @@ def _papers_figures(profile: Profile) -> list[Step]:
     ]
 
 
+def _explore(profile: Profile) -> Step:
+    """How colors arrive, and the patches of 13 x 13 pixels that decide them in the paper's network."""
+    return Step(
+        name="explore",
+        notebook="explore.ipynb",
+        parameters={"profile": profile.name, "seed": profile.seeds[0], "controls": False},
+        promised=(profile.figures / "explore_arrival.png", profile.figures / "explore_averaged.png"),
+        reads=(profile.run(profile.seeds[0]) / "weights.safetensors",),
+    )
+
+
 def _peers(profile: Profile) -> Step:
     """Others' results on their photographs: not for profiles that are to need no download."""
     results = profile.results
@@ -162,16 +168,15 @@ def _peers(profile: Profile) -> Step:
 def _outlook(profile: Profile) -> Step:
     """What the paper's outlook is worth: reads the summaries of sweeps, however far they are."""
     results = profile.results
+    small, *others = [replace(load_profile(name), root=profile.root) for name in (SMALL, LIGHTWEIGHT, EVIDENCE)]
+    summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
+    contested = [path for of in others for path in (of.results / "per_image.csv", PROFILES / f"{of.name}.yaml")]
     return Step(
         name="07_outlook",
         notebook="07_outlook.ipynb",
-        parameters={"profile": profile.name, "photographs": [profile.name, SMALL]},
+        parameters={"profile": profile.name, "photographs": list(dict.fromkeys([profile.name, SMALL]))},
         promised=(results / "outlook.csv", results / "outlook.md", profile.figures / "outlook.png"),
-        reads=tuple(
-            path
-            for of in (profile, replace(load_profile(SMALL), root=profile.root))
-            for path in sorted(of.results.glob("sweeps/*/summary.csv"))
-        ),
+        reads=tuple(dict.fromkeys([*summaries, *contested])),
     )
 
 

@@ -76,7 +76,8 @@ def report_page(profile: Profile) -> str:
         ValueError: as `write_report`.
     """
     sections = [_section(profile, step) for step in shown_steps(profile)]
-    claims = verdicts.read_claims(profile.results / "claims.json", profile.name)
+    # Another method is no judge of the paper's claims.
+    claims = None if profile.changes else verdicts.read_claims(profile.results / "claims.json", profile.name)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"),
         autoescape=True,

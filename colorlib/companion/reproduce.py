@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from colorlib.companion.claims import CLAIMS, write_claims
+from colorlib.companion.claims import CLAIMS, LEDGER, write_claims
 from colorlib.companion.evidence import evidence_files
 from colorlib.companion.manifest import write_manifest
 from colorlib.companion.notebooks import Execution, execute, read_record
@@ -64,6 +64,8 @@ def reproduce(
 def build_claims(profile: Profile, *, force: bool) -> None:
     """Judge the paper's claims, by a profile of its method, unless it was done from the same results and code."""
     if profile.changes:
+        for name in LEDGER:  # of an earlier method under this name
+            (profile.results / name).unlink(missing_ok=True)
         print(f"claims: not judged, because the method is not the paper's ({changes_text(profile.changes)})")
         return
     left, stamp = profile.results / "claims.json", profile.results / "stamps" / "claims.key.json"

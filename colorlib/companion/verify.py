@@ -18,8 +18,8 @@ from pathlib import Path
 from colorlib.colorizer import load_run
 from colorlib.companion import figures, outlook, sources
 from colorlib.companion.checks import Check, Outcome, compare_files
-from colorlib.companion.claims import write_claims
-from colorlib.companion.manifest import NAME, committed_files, read_manifest, root_of
+from colorlib.companion.claims import LEDGER, write_claims
+from colorlib.companion.manifest import NAME, committed_files, guests, read_manifest, root_of
 from colorlib.companion.notebook_pages import shown_steps
 from colorlib.companion.peers import peers_table
 from colorlib.companion.plan import TRIPTYCHS, source_files
@@ -101,9 +101,10 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
         listed = set(read_manifest(profile))
     except ValueError:  # said by `as_listed`; then all is made that can be
         listed = set()
-    for left, make in _makers(anew).items():
+    for left, make in made_anew(profile, anew).items():
         names = [path.relative_to(scratch).as_posix() for path in left]
-        if listed and not listed.intersection(names):
+        known = listed or {name for name in names if (root_of(profile) / name).is_file()}
+        if not known.intersection(names):
             continue
         try:
             make()
@@ -119,8 +120,8 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
         yield compare_files(README.name, "rebuilt", README, scratch / README.name, exact=True)
 
 
-def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
-    """What makes the files of a profile that follow from others: the files -> the function."""
+def made_anew(profile: Profile, anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
+    """What makes the files of a profile that follow from others in the copy `anew`: the files -> the function."""
     results, pictures = anew.results, anew.figures
     runs = [anew.run(seed) for seed in anew.seeds]
 
@@ -133,13 +134,14 @@ def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
         for name in TRIPTYCHS:
             figures.paper_triptych(name, colorize, pictures)
 
-    pages = (results / "report.html", *(results / "notebooks" / f"{step.name}.html" for step in shown_steps(anew)))
+    pages = (results / "report.html", *(results / "notebooks" / f"{step.name}.html" for step in shown_steps(profile)))
     makers: dict[tuple[Path, ...], Callable[[], object]] = {
         (run / "metrics.json",): partial(pool_again, run) for run in runs
     }
-    for path in sorted(SWEEPS.glob("*.yaml")):
-        folder = anew.sweep(path.stem)
-        makers[folder / "summary.csv", folder / "summary.md"] = partial(write_summary, path, anew)
+    for held in (anew, *(replace(guest, root=anew.root) for guest in guests(profile))):
+        for path in sorted(SWEEPS.glob("*.yaml")):
+            folder = held.sweep(path.stem)
+            makers[folder / "summary.csv", folder / "summary.md"] = partial(write_summary, path, held)
     makers |= {
         tuple(results / name for name in ("per_image.csv", "table1.csv", "table1.md")): partial(table1, anew),
         (pictures / "figure1_loss_curve.png",): loss_curve,
@@ -148,7 +150,7 @@ def _makers(anew: Profile) -> dict[tuple[Path, ...], Callable[[], object]]:
         (results / "peers.csv", results / "peers.md"): partial(peers_table, anew),
         (results / "sources.csv", results / "sources.md", pictures / "sources.png"): partial(sources.exhibit, anew),
         outlook.left_by(anew): partial(outlook.exhibit, anew),
-        tuple(results / name for name in ("claims.json", "claims.md", "verdicts.md")): partial(write_claims, anew),
+        tuple(results / name for name in LEDGER): partial(write_claims, anew),
         pages: partial(write_report, anew),
     }
     return makers
@@ -169,8 +171,7 @@ def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
     cpu = replace(load_profile("cpu"), root=root_of(profile))
     held = {cpu.run(seed) / "history.csv" for seed in cpu.seeds} | set(source_files(profile))
     held |= set(() if cpu.name == profile.name else cpu.results.glob("sweeps/*/summary.csv"))
-    points = profile.results / "sweeps"
-    held |= {path for path in committed_files(profile) if path.is_relative_to(points) and path.stem != "summary"}
+    held |= {path for path in committed_files(profile) if path.match("sweeps/*/*/*")}
     for source in held:
         target = scratch / source.relative_to(root_of(profile))
         if source.is_file() and not target.exists():
