@@ -85,7 +85,7 @@ def report(threads: int | None = None) -> str:
         f"network      {_network()}",
         f"auto takes   {': '.join(choose())}",
         "",
-        f"an update of the paper's network, 16 crops of 48 pixels, takes {update:.3f} s on {device.type}; so, per seed:",
+        f"an update of the paper's network, 16 crops of 48 pixels: {update:.3f} s on {device.type}; so, per seed:",
     ]
     for path in sorted(PROFILES.glob("*.yaml")):
         profile = load_profile(path.stem)
