@@ -181,6 +181,9 @@ def test_what_sweeps_found_is_made_anew_of_their_points(copy: Profile, tmp_path:
     write_manifest(copy)
     second_history = f"results/tiny/sweeps/outlook/{second.directory.name}/history.csv"
     assert second_history in read_manifest(copy)
+    # Of what is listed, what follows from sweeps: the rest is looked at by other tests.
+    lines = [line for line in (copy.results / NAME).read_text().splitlines() if "sweeps" in line or "outlook" in line]
+    (copy.results / NAME).write_text("\n".join(lines) + "\n")
     found = {check.subject: check.outcome for check in verify.rebuilt(copy, tmp_path / "scratch")}
     summary = "results/tiny/sweeps/outlook/summary.csv"
     left = (summary, "results/tiny/outlook.csv", "results/tiny/outlook.md", "figures/tiny/outlook.png")
