@@ -177,7 +177,7 @@ def test_train_takes_a_profile_and_what_is_set_beside_it(photos, tmp_path):
         (["--set", "epochs=0"], "epochs=0: it must be at least 1"),
         (["--set", "epochs"], "--set epochs: write NAME=VALUE"),
         (["--seed", "one"], "seed='one': expected int"),
-        (["--profile", "tpu"], "there is no profile 'tpu'; there are bundled, cpu, paper"),
+        (["--profile", "tpu"], "there is no profile 'tpu'; there are bundled, cpu, lightweight, paper"),
         (["--photos", "imagenet"], "no photographs are called 'imagenet': there are bsds500, bundled"),
         (["--photos", "folder:/absent"], "/absent is not a folder"),
         (["--photos", "bsds500"], "run `colorlib data fetch bsds500` or set COLORLIB_DATA"),

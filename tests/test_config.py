@@ -187,7 +187,7 @@ def test_seeds_can_be_given_with_the_call():
 
 def test_an_unknown_profile_is_refused_with_those_there_are():
     with pytest.raises(
-        ValueError, match="there is no profile 'tpu'; there are bundled, cpu, paper, paper-cifar10, smoke"
+        ValueError, match="there is no profile 'tpu'; there are bundled, cpu, lightweight, paper, paper-cifar10, smoke"
     ):
         load_profile("tpu")
     with pytest.raises(ValueError, match="there is no profile 'tpu-bundled'"):

@@ -77,7 +77,7 @@ def site(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             if kind == "slow":
                 for start in range(0, len(data), 100):
                     self.wfile.write(data[start : start + 100])
-                    time.sleep(0.03)
+                    time.sleep(0.1)
             elif kind == "hangs":
                 self.wfile.write(data[: len(data) // 2])
                 stop.wait(30)
@@ -175,11 +175,11 @@ def test_what_lies_in_the_given_folder_is_not_downloaded(
 
 def test_a_slow_server_is_waited_for(source: Listed, site: Site, monkeypatch: pytest.MonkeyPatch):
     # Each file takes longer than the limit, but no pause within it does.
-    monkeypatch.setattr(places, "TIMEOUT", 0.25)
+    monkeypatch.setattr(places, "TIMEOUT", 0.8)
     site.behaves = {f"set/{name}": "slow" for name in NAMES[:4]}
     start = time.monotonic()
     list(source.fetch())
-    assert time.monotonic() - start > 0.25
+    assert time.monotonic() - start > 0.8
     assert source.wrong() == {}
     assert max(site.asked.values()) == 1
 

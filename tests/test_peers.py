@@ -324,7 +324,7 @@ def test_without_others_photographs_the_rest_goes_on(executed, monkeypatch, caps
 def test_with_them_it_is_executed(executed, monkeypatch, capsys):
     monkeypatch.setattr(reproduce, "_ensure_photos", lambda name: None)
     assert reproduce.reproduce("cpu") == 0
-    assert executed[-3:] == ["06_peers", "explore", "report"]
+    assert executed[-4:] == ["06_peers", "07_outlook", "explore", "report"]
     assert capsys.readouterr().out == ""
 
 

@@ -237,8 +237,8 @@ def test_every_figure_and_table_stands_with_its_caption_and_provenance(profile):
             f"colorlib reproduce --profile cpu --only {step} · runs: seed-0 of results/cpu · AMD EPYC, 2 threads · "
             f"source tree {json.loads((profile.run(0) / 'run.json').read_text())['source'][:16]} · notebook {step}"
         )
-    assert sum("<img" in body for body, _ in figures) == 7
-    assert sum("<table" in body for body, _ in figures) == 3
+    assert sum("<img" in body for body, _ in figures) == 8
+    assert sum("<table" in body for body, _ in figures) == 4
     executed = nbformat.read(profile.results / "notebooks" / "03_figure1.ipynb", as_version=4)
     (picture,) = [
         output for cell in executed.cells for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})
