@@ -187,7 +187,7 @@ def test_a_slow_server_is_waited_for(source: Listed, site: Site, monkeypatch: py
 def test_a_server_that_falls_silent_is_given_up(
     source: Listed, site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(places, "TIMEOUT", 0.5)
+    monkeypatch.setattr(places, "TIMEOUT", 1.5)
     site.behaves = {f"set/{NAMES[5]}": "hangs"}
     with pytest.raises(ValueError, match=r"train/05\.png could not be downloaded \(.*timed out.*run again"):
         list(source.fetch())
