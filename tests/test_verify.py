@@ -273,6 +273,8 @@ def test_a_run_of_an_accelerator_is_not_replayed_here(copy: Profile, tmp_path: P
     run.write_record(record)
     (check,) = replays.first_epoch_replayed(copy, tmp_path)
     assert (check.outcome, check.detail) == (Outcome.NOT_CHECKED, "it was trained on a card")
+    assert "device cuda then, cpu now" in verify.environment(copy)
+    assert {found.outcome for found in replays.scored_again(copy)} == {Outcome.PASSED}
 
 
 @pytest.mark.slow

@@ -32,10 +32,10 @@ FIRST_EPOCH = 0.02
 
 
 def environment_differences(record: Mapping[str, Any]) -> list[str]:
-    """How this machine and its packages differ from those that a run recorded."""
+    """How this machine's processor and its packages differ from what a run recorded."""
     now: dict[str, Mapping[str, Any]] = {
         "versions": versions(),
-        "hardware": hardware(torch.device(record["hardware"]["device"])),
+        "hardware": hardware(torch.device("cpu")),  # where everything here is done again
     }
     return [
         f"{name} {record[group].get(name)} then, {value} now"
