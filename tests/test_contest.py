@@ -9,8 +9,8 @@ import pytest
 from test_outlook import row
 from test_sources import leave_results
 
-from colorlib.companion import contest
-from colorlib.companion.contest import NAME, OVER_LOOK_UP, OVER_PAPER
+from colorlib.companion import contest, plan
+from colorlib.companion.contest import LIGHTWEIGHT, OVER_LOOK_UP, OVER_PAPER
 from colorlib.companion.sweep_summary import over_seeds, read_summary
 from colorlib.companion.sweeps import load_sweep, sweep_file
 from colorlib.files import write_text
@@ -24,19 +24,19 @@ SEEDS = (0, 1, 2)
 def profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> Profile:
     """A profile whose network errs so much on each photograph, and half as much with the true L."""
     held = dataclasses.replace(load_profile("paper", seeds=seeds), root=root)
-    if name == NAME:
+    if name == LIGHTWEIGHT:
         held = dataclasses.replace(held, name=name, settings=held.settings | {"network": "unet"})
     leave_results(held, error)
     return held
 
 
 def fought(root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> pd.DataFrame:
-    return contest.contest(profile(NAME, root, error, seeds=seeds), profile("paper", root, 0.0060))
+    return contest.contest(profile(LIGHTWEIGHT, root, error, seeds=seeds), profile("paper", root, 0.0060))
 
 
 def test_gains_are_those_of_the_pooled_errors(tmp_path):
     table = fought(tmp_path, 0.0050)
-    assert list(table["profile"]) == ["paper", NAME] * 2
+    assert list(table["profile"]) == ["paper", LIGHTWEIGHT] * 2
     paper, ours, _, true_l = table.to_dict("records")
     errors = np.array([0.0060 * (1 + 0.01 * seed) for seed in SEEDS])
     assert paper[OVER_LOOK_UP] == pytest.approx(np.mean(10 * np.log10(0.0065 / errors)))
@@ -61,10 +61,12 @@ def test_fewer_than_three_seeds_decide_nothing(tmp_path):
 
 
 def test_the_profile_trains_what_the_sweep_chose():
-    cpu, trained = load_profile("cpu"), load_profile(NAME).config(0)
-    rows = read_summary(cpu.sweep(NAME) / "summary.csv")
+    cpu, trained = load_profile("cpu"), load_profile(LIGHTWEIGHT).config(0)
+    rows = read_summary(cpu.sweep(LIGHTWEIGHT) / "summary.csv")
     best = over_seeds(rows[rows["method"] == NETWORK]).sort_values("MSE").iloc[0]["point"]
-    (chosen,) = [point.config for point in load_sweep(sweep_file(NAME), cpu, seeds=(0,)).points if point.name == best]
+    (chosen,) = [
+        point.config for point in load_sweep(sweep_file(LIGHTWEIGHT), cpu, seeds=(0,)).points if point.name == best
+    ]
     budget = {name: getattr(load_profile("paper").config(0), name) for name in ("epochs", "crops_per_epoch")}
     assert trained == dataclasses.replace(chosen, **budget)
 
@@ -76,18 +78,19 @@ def test_profiles_without_a_common_seed_are_refused(tmp_path):
 
 def test_what_is_known_so_far_is_shown(tmp_path, monkeypatch):
     cpu = dataclasses.replace(load_profile("cpu"), root=tmp_path)
-    assert "not run yet" in contest.contest_html(cpu)
+    assert "not run yet" in contest.exhibit(cpu)
     found = [row(point, 0, method, psnr) for point, psnr in (("unet", 21.0), ("lab", 21.5), ("wide", 21.2))
              for method in ("network", "network, true L")]  # fmt: skip
-    write_text(cpu.sweep(NAME) / "summary.csv", csv_text(found))
-    shown = contest.contest_html(cpu)
+    write_text(cpu.sweep(LIGHTWEIGHT) / "summary.csv", csv_text(found))
+    shown = contest.exhibit(cpu)
     assert "Best on validation: lab 21.50 dB" in shown
     assert "then wide 21.20 dB" in shown
     assert "not trained and scored as profile lightweight yet" in shown
-    profiles = {"paper": profile("paper", tmp_path, 0.0060), NAME: profile(NAME, tmp_path, 0.0050)}
-    monkeypatch.setattr(contest, "load_profile", profiles.__getitem__)
-    (tmp_path / f"{NAME}.yaml").touch()
-    monkeypatch.setattr(contest, "PROFILES", tmp_path)
-    shown = contest.contest_html(cpu)
+    profiles = {"paper": profile("paper", tmp_path, 0.0060), LIGHTWEIGHT: profile(LIGHTWEIGHT, tmp_path, 0.0050)}
+    monkeypatch.setattr(plan, "load_profile", profiles.__getitem__)
+    shown = contest.exhibit(cpu)
     assert "lightweight beats the paper&#x27;s network as printed" in shown
     assert shown.count('<th scope="row">') == 4
+    marked = contest.left_by(cpu).read_text()
+    assert "lightweight beats the paper's network as printed" in marked
+    assert marked.count("| lightweight, ") == 2

@@ -225,6 +225,16 @@ def test_without_a_sweep_the_finding_says_what_makes_it(tmp_path):
         finding("gain_of_more_photographs", tmp_path, rows(3))
 
 
+def test_more_photographs_are_judged_with_another_network_where_the_papers_was_not_trained_on_them(tmp_path):
+    profile = dataclasses.replace(load_profile("cpu"), root=tmp_path)
+    found = as_point(as_point(rows(3), "paper", "all"), "l1", "and-imagenet")
+    write_text(profile.sweep("data_scaling") / "summary.csv", csv_text(found))
+    measured = FINDINGS["gain_of_more_photographs"](Evidence(profile))
+    assert (measured.text, measured.seeds) == ("-0.30 dB ± 0.02 dB", 3)
+    assert measured.command == "make sweep SWEEP=data_scaling PROFILE=cpu"
+    assert measured.why.startswith("Training the U-Net")
+
+
 def test_random_features_are_told_beside_those_that_could_not_be_had(tmp_path):
     found = [each | {"point": "perceptual-random"} if each["point"] == "skip" else each for each in rows(2)]
     with pytest.raises(
@@ -232,6 +242,8 @@ def test_random_features_are_told_beside_those_that_could_not_be_had(tmp_path):
         match=r"make sweep SWEEP=perceptual PROFILE=cpu makes them\. With randomly .* \+0\.0 ± 0\.0 \(2 of",
     ):
         finding("gain_of_perceptual_loss", tmp_path, found)
+    with pytest.raises(NotMeasuredError, match=r" \+0\.0 ± 0\.0 \(3 seeds\)$"):
+        finding("gain_of_perceptual_loss", tmp_path, as_point(rows(3), "skip", "perceptual-random"))
 
 
 def as_point(found: list[dict[str, Any]], old: str, new: str) -> list[dict[str, Any]]:

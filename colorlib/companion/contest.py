@@ -7,16 +7,25 @@ same name trains that one with as many updates as the paper's.
 import html
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from colorlib.companion.paired import ENOUGH
-from colorlib.companion.plan import EVIDENCE
-from colorlib.companion.plan import LIGHTWEIGHT as NAME
+from colorlib.companion.plan import LIGHTWEIGHT, contestants
 from colorlib.companion.sweep_summary import costs, over_seeds, read_summary
-from colorlib.companion.tables import DIGITS, read_rows, spread, summaries_by_seed, table_html, value_text
-from colorlib.profiles import PROFILES, Profile, load_profile
+from colorlib.companion.tables import (
+    DIGITS,
+    read_rows,
+    spread,
+    summaries_by_seed,
+    table_html,
+    table_markdown,
+    value_text,
+)
+from colorlib.files import write_text
+from colorlib.profiles import Profile
 from colorlib.scoring import NETWORK, NETWORK_TRUE_L
 
 WAYS = {NETWORK: "as printed", NETWORK_TRUE_L: "with the true L"}
@@ -32,7 +41,7 @@ def chosen(profile: Profile) -> str:
     Raises:
         ValueError: the sweep has no finished point.
     """
-    table = over_seeds(read_summary(profile.sweep(NAME) / "summary.csv"))
+    table = over_seeds(read_summary(profile.sweep(LIGHTWEIGHT) / "summary.csv"))
     ranked = table[table["method"] == NETWORK].sort_values("MSE").to_dict("records")
     best, *others = [f"{row['point']} {value_text(row, 'PSNR of MSE', DIGITS['PSNR of MSE'])} dB" for row in ranked]
     return f"Best on validation: {best} ({ranked[0]['changes']}); then {', '.join(others) or 'nothing'}."
@@ -92,9 +101,9 @@ def _verdict(row: Mapping[Any, Any]) -> str:
     return "beats" if row[f"{OVER_PAPER} low"] > 0 else "falls behind" if row[f"{OVER_PAPER} high"] < 0 else "matches"
 
 
-def table_of(table: pd.DataFrame) -> str:
-    """The table as accessible HTML: a caption, column and row headers."""
-    shown = pd.DataFrame(
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as people read it."""
+    return pd.DataFrame(
         [
             {
                 "network": f"{row['profile']}, {WAYS[row['method']]}",
@@ -106,28 +115,43 @@ def table_of(table: pd.DataFrame) -> str:
             for row in table.to_dict("records")
         ]
     )
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What the table's figures are figures of."""
     seeds = int(table["seeds"].iloc[0])
-    caption = (
+    return (
         f"The paper's network (profile {table['profile'].iloc[0]}) and one within its budget, on the same test "
         f"photographs, each scored once; {seeds} seed{'' if seeds == 1 else 's'}. ± is the standard deviation over "
         "seeds, brackets hold 95 % bootstrap intervals over photographs; gains are differences in PSNR of MSE, in dB."
     )
-    return table_html(shown, caption)
 
 
-def contest_html(profile: Profile) -> str:
-    """All that is known so far: which point `profile`'s sweep chose, and how it did against the paper's network."""
-    if not (profile.sweep(NAME) / "summary.csv").is_file():
-        return f"<p>{NAME}: not run yet (<code>make sweep SWEEP={NAME} PROFILE={profile.name}</code>).</p>"
-    table = _scored(profile)
-    rest = [f"It is not trained and scored as profile {NAME} yet."] if table is None else answer(table)
-    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in (chosen(profile), *rest))
-    return text if table is None else text + table_of(table)
+def left_by(profile: Profile) -> Path:
+    """What `exhibit` leaves."""
+    return profile.results / "contest.md"
+
+
+def exhibit(profile: Profile) -> str:
+    """Which point `profile`'s sweep chose, and how it did against the paper's network, as far as that is known.
+
+    Returns:
+        Accessible HTML: sentences and a table. The same is written as contest.md.
+    """
+    table = None
+    if not (profile.sweep(LIGHTWEIGHT) / "summary.csv").is_file():
+        said = [f"{LIGHTWEIGHT}: not run yet (`make sweep SWEEP={LIGHTWEIGHT} PROFILE={profile.name}`)."]
+    else:
+        table = _scored(profile)
+        rest = [f"It is not trained and scored as profile {LIGHTWEIGHT} yet."] if table is None else answer(table)
+        said = [chosen(profile), *rest]
+    marked = [] if table is None else [table_markdown(shown(table), caption(table)).rstrip()]
+    write_text(left_by(profile), "\n\n".join([*said, *marked]) + "\n")
+    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in said)
+    return text if table is None else text + table_html(shown(table), caption(table))
 
 
 def _scored(profile: Profile) -> pd.DataFrame | None:
     """The contest of the two profiles in the folders of `profile`; None where one of them is missing there."""
-    if not (PROFILES / f"{NAME}.yaml").is_file():
-        return None
-    both = [replace(load_profile(name), root=profile.root) for name in (NAME, EVIDENCE)]
+    both = contestants(profile)
     return contest(*both) if all((held.results / "per_image.csv").is_file() for held in both) else None

@@ -18,7 +18,7 @@ PEERS = "peers/per_image.csv"
 """Scores on the photographs that others published their results on."""
 
 
-SWEEPS = ("outlook", "more_data", "augmentation", "perceptual")
+SWEEPS = ("outlook", "more_data", "data_scaling", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 
 

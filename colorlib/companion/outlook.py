@@ -170,7 +170,7 @@ def other_html(profile: Profile, sweep: str) -> str:
 
 
 def dots(table: pd.DataFrame, changed: pd.DataFrame, profile: Profile, reference: str) -> Illustration:
-    """The change in PSNR of each point: a small dot for each seed, a large one for their mean, a bar for the spread."""
+    """The change in PSNR of each point: small dots for seeds, a large one for their mean, a bar for how sure it is."""
     path, column = profile.figures / "outlook.png", "PSNR of MSE"
     names = list(dict.fromkeys(changed["point"]))
     with mpl.rc_context(STYLE):
@@ -181,10 +181,10 @@ def dots(table: pd.DataFrame, changed: pd.DataFrame, profile: Profile, reference
                 height = names.index(row["point"]) + 0.26 * (place - 0.5)
                 own = changed[(changed["point"] == row["point"]) & (changed["method"] == method)][column]
                 axes.plot(own, np.full(len(own), height), ".", color=color, markersize=3, alpha=0.5)
-                spread = row.get(f"change in {column} sd")
+                mean, high = row[f"change in {column}"], row.get(f"change in {column} high")
                 axes.errorbar(
-                    row[f"change in {column}"], height, xerr=None if _missing(spread) else spread, marker=marker,
-                    markersize=4.5, color=color, elinewidth=0.8,
+                    mean, height, xerr=None if _missing(high) else high - mean, marker=marker, markersize=4.5,
+                    color=color, elinewidth=0.8,
                 )  # fmt: skip
             axes.plot([], [], marker, color=color, markersize=4.5, label=label)
         axes.axvline(0, color=PAPER, linewidth=0.8)
@@ -194,14 +194,14 @@ def dots(table: pd.DataFrame, changed: pd.DataFrame, profile: Profile, reference
         axes.set_xlabel(f"change in PSNR of MSE against {reference} (dB)")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, handletextpad=0.2)
         save(figure, path)
-    count = len(set(changed["seed"]))
-    seeds = f"{count} seed{'' if count == 1 else 's'}"
+    counts = sorted(set(table.loc[table["point"].isin(names), "paired seeds"])) or [0]
+    seeds = f"{' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))} seed{'' if counts[-1] == 1 else 's'}"
     return Illustration(
         path=path,
         caption=(
             "<b>The outlook, one change at a time.</b> Change in the PSNR of the pooled MSE against the point "
-            f"{reference}, on {seeds}. Small dots: single seeds; marks: their mean; bars: one standard deviation over "
-            "seeds, where there are several. Right of the line is better."
+            f"{reference}, on {seeds}. Small dots: single seeds; marks: their mean; bars: its 95 % interval (Student's "
+            f"t), from {ENOUGH} seeds on. Right of the line is better."
         ),
         alt="Dot plot of changes in PSNR, a row for each point. " + " ".join(answer(table, reference)),
     )

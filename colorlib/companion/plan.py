@@ -168,16 +168,26 @@ def _peers(profile: Profile) -> Step:
 def _outlook(profile: Profile) -> Step:
     """What the paper's outlook is worth: reads the summaries of sweeps, however far they are."""
     results = profile.results
-    small, *others = [replace(load_profile(name), root=profile.root) for name in (SMALL, LIGHTWEIGHT, EVIDENCE)]
+    small = replace(load_profile(SMALL), root=profile.root)
     summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
-    contested = [path for of in others for path in (of.results / "per_image.csv", PROFILES / f"{of.name}.yaml")]
+    contest = [
+        path for of in contestants(profile) for path in (of.results / "per_image.csv", PROFILES / f"{of.name}.yaml")
+    ]
     return Step(
         name="07_outlook",
         notebook="07_outlook.ipynb",
         parameters={"profile": profile.name, "photographs": list(dict.fromkeys([profile.name, SMALL]))},
-        promised=(results / "outlook.csv", results / "outlook.md", profile.figures / "outlook.png"),
-        reads=tuple(dict.fromkeys([*summaries, *contested])),
+        promised=(
+            *(results / name for name in ("outlook.csv", "outlook.md", "contest.md")),
+            profile.figures / "outlook.png",
+        ),
+        reads=tuple(dict.fromkeys([*summaries, *contest])),
     )
+
+
+def contestants(profile: Profile) -> list[Profile]:
+    """The network within the paper's budget and the paper's own, in the folders that `profile` is in."""
+    return [replace(load_profile(name), root=profile.root) for name in (LIGHTWEIGHT, EVIDENCE)]
 
 
 def compared_profiles(profile: Profile) -> list[Profile]:

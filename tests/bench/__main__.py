@@ -53,10 +53,11 @@ WHAT = {
 def measured(name: str, *numbers: int) -> dict[str, Any]:
     """What a process of its own measured."""
     command = [sys.executable, HERE / "measure.py", name, *map(str, numbers)]
-    print(f"{name} {' '.join(map(str, numbers))}", file=sys.stderr)
+    print(name, *numbers, file=sys.stderr, end=" ", flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
+    print(done.stdout.strip(), file=sys.stderr, flush=True)  # a benchmark that is ended has not measured for nothing
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
