@@ -180,7 +180,8 @@ def readme(options: argparse.Namespace) -> int:
 
 def claims(options: argparse.Namespace) -> int:
     """Judge the paper's claims and print the verdicts."""
-    from colorlib.companion.claims import terminal, write_claims
+    from colorlib.companion.claims import write_claims
+    from colorlib.companion.claims_text import terminal
     from colorlib.profiles import load_profile
 
     print(terminal(write_claims(load_profile(options.profile, seeds=_seeds(options.seeds)))))

@@ -13,7 +13,8 @@ import pytest
 
 from colorlib import profiles
 from colorlib.companion import claims, evidence, interruption, printed
-from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, ledger, markdown, read_claims, terminal
+from colorlib.companion.claims import CLAIMS, Claim, Verdict, decide, judge, ledger, read_claims
+from colorlib.companion.claims_text import markdown, terminal
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
 from colorlib.companion.peers import ZHANG

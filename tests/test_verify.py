@@ -15,7 +15,7 @@ from sweep_fixtures import stand_in, stub_notebook, sweep_text
 from colorlib import cli
 from colorlib.checkpoint import load_tensors, save_tensors
 from colorlib.colorizer import load_run
-from colorlib.companion import checks, claims, figures, outlook, replays, sweep_job, verify
+from colorlib.companion import checks, claims, claims_text, figures, outlook, replays, sweep_job, verify
 from colorlib.companion.checks import Check, Outcome, compare_files, differences
 from colorlib.companion.manifest import NAME, committed_files, read_manifest, write_manifest
 from colorlib.companion.plan import TRIPTYCHS
@@ -38,8 +38,8 @@ def some_claims(profile: Profile) -> dict[str, object]:
     """A ledger of three claims: the whole one takes too long here."""
     held = claims.ledger(profile, [claim for claim in claims.read_claims() if claim.id in JUDGED])
     write_json(profile.results / "claims.json", held)
-    (profile.results / "claims.md").write_text(claims.markdown(held))
-    (profile.results / "verdicts.md").write_text(claims.summary(held))
+    (profile.results / "claims.md").write_text(claims_text.markdown(held))
+    (profile.results / "verdicts.md").write_text(claims_text.summary(held))
     return held
 
 

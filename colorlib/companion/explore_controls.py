@@ -1,9 +1,7 @@
 """The controls of notebooks/explore.ipynb: widgets around an `Exploration`."""
 
 import html
-import io
 import threading
-from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,48 +11,17 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 from IPython.display import display
-from PIL import Image, ImageDraw
 
-from colorlib.companion.explore import ERROR_RANGE, WIDTH, Exploration, PixelFacts
+from colorlib.companion.explore import ERROR_RANGE, WIDTH, Exploration
+from colorlib.companion.explore_panels import Panel, facts_html, marked
 from colorlib.images import Pixels
 
 NOTHING = "nothing"
 """The second method, where none is compared."""
 SHOWN = 256
 """Width in pixels that pictures are shown at."""
-MARK = (210, 64, 80)
-"""Color of the square around the chosen pixel."""
 PATCH = 156
 """Width in pixels that the patch is shown at."""
-
-
-def png(pixels: Pixels) -> bytes:
-    """A picture as PNG."""
-    held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "PNG", compress_level=1)
-    return held.getvalue()
-
-
-class Panel:
-    """A picture under its heading, which is its alternative text too.
-
-    An `Image` widget has no alternative text, and a tooltip breaks it (ipywidgets 8.1).
-    """
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.box = widgets.HTML()
-        self.pixels: Pixels | None = None
-
-    def put(self, heading: str, pixels: Pixels) -> None:
-        """Change both; a small picture is enlarged without smoothing."""
-        self.pixels = pixels
-        shown = html.escape(heading)
-        style = "image-rendering: pixelated" if pixels.shape[1] < self.width / 2 else ""
-        self.box.value = (
-            f"<b>{shown}</b><br><img alt='{shown}' width={self.width} style='{style}' "
-            f"src='data:image/png;base64,{b64encode(png(pixels)).decode()}'>"
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -273,23 +240,3 @@ class Controls:
 def _row(*children: widgets.Widget) -> widgets.HBox:
     """Widgets beside each other, where there is room for them."""
     return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", grid_gap="8px"))
-
-
-def marked(pixels: Pixels, row: int, column: int) -> Pixels:
-    """A copy of a preview with the square around a pixel that decides it outlined."""
-    image = Image.fromarray(pixels)
-    half = WIDTH // 2 + 1
-    ImageDraw.Draw(image).rectangle((column - half, row - half, column + half, row + half), outline=MARK)
-    return np.asarray(image)
-
-
-def facts_html(facts: PixelFacts, halo: int | None) -> str:
-    """What a pixel was made of, in words."""
-    seen = f"{2 * halo + 1} × {2 * halo + 1}" if halo is not None else "1 × 1"
-    return (
-        f"<p>This pixel has <b>L = {facts.light:.1f}</b>. The method sees {seen} gray pixels around it; the {WIDTH} × "
-        f"{WIDTH} shown here decide an answer of the paper's network.</p>"
-        f"<table><tr><th></th><th>a</th><th>b</th></tr>"
-        f"<tr><td>truth</td><td>{facts.truth[0]:.1f}</td><td>{facts.truth[1]:.1f}</td></tr>"
-        f"<tr><td>answer</td><td>{facts.answer[0]:.1f}</td><td>{facts.answer[1]:.1f}</td></tr></table>"
-    )
