@@ -13,7 +13,7 @@ from colorlib.companion import contest, plan
 from colorlib.companion.contest import LIGHTWEIGHT, OVER_LOOK_UP, OVER_PAPER
 from colorlib.companion.sweep_summary import over_seeds, read_summary
 from colorlib.companion.sweeps import load_sweep, sweep_file
-from colorlib.files import write_text
+from colorlib.files import write_json, write_text
 from colorlib.profiles import Profile, load_profile
 from colorlib.runs import csv_text
 from colorlib.scoring import NETWORK
@@ -27,6 +27,8 @@ def profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...] = SEE
     if name == LIGHTWEIGHT:
         held = dataclasses.replace(held, name=name, settings=held.settings | {"network": "unet"})
     leave_results(held, error)
+    for seed in seeds:
+        write_json(held.run(seed) / "run.json", {"hardware": {"processor": "a processor", "threads": 2}})
     return held
 
 
@@ -53,6 +55,15 @@ def test_the_interval_decides(tmp_path, error, verdict):
     printed, true_l = contest.answer(fought(tmp_path, error))
     assert printed.startswith(f"lightweight {verdict} the paper's network as printed, at 7% of its multiply-adds: ")
     assert true_l.startswith(f"lightweight {verdict} the paper's network with the true L, ")
+
+
+def test_an_interval_over_seeds_that_holds_zero_leaves_it_open(tmp_path):
+    table = fought(tmp_path, 0.0050)
+    assert (table[f"{OVER_PAPER} of seeds low"][1:2] > 0).all()
+    table[f"{OVER_PAPER} of seeds low"] = -0.03
+    printed, _ = contest.answer(table)
+    assert printed.startswith("lightweight matches ")
+    assert "dB over photographs, [-0.03, 0.79] over seeds." in printed
 
 
 def test_fewer_than_three_seeds_decide_nothing(tmp_path):
@@ -83,7 +94,7 @@ def test_what_is_known_so_far_is_shown(tmp_path, monkeypatch):
              for method in ("network", "network, true L")]  # fmt: skip
     write_text(cpu.sweep(LIGHTWEIGHT) / "summary.csv", csv_text(found))
     shown = contest.exhibit(cpu)
-    assert "Best on validation: lab 21.50 dB" in shown
+    assert "Best on 100 validation photographs of bsds500, after 3,000 updates of 1 seed: lab 21.50 dB" in shown
     assert "then wide 21.20 dB" in shown
     assert "not trained and scored as profile lightweight yet" in shown
     profiles = {"paper": profile("paper", tmp_path, 0.0060), LIGHTWEIGHT: profile(LIGHTWEIGHT, tmp_path, 0.0050)}
@@ -94,3 +105,4 @@ def test_what_is_known_so_far_is_shown(tmp_path, monkeypatch):
     marked = contest.left_by(cpu).read_text()
     assert "lightweight beats the paper's network as printed" in marked
     assert marked.count("| lightweight, ") == 2
+    assert "Trained: paper on a processor, 2 threads and lightweight on a processor, 2 threads." in marked

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from colorlib.companion import outlook, paired
+from colorlib.companion import contest, outlook, paired
 from colorlib.companion.claims import Verdict, decide, read_claims
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
@@ -165,6 +165,9 @@ def test_what_is_open_is_named(tmp_path):
     missing = outlook.still_open(profile)
     assert "unet, seed 0" in missing
     assert not {"paper, seed 0", "lab, seed 0"} & set(missing)
+    assert not any("seed 1" in label for label in missing)
+    found = [each for each in rows(2) if (each["point"], each["seed"]) != ("lab", 1)]
+    assert "lab, seed 1" in outlook.still_open(profile_with(tmp_path, found))
 
 
 @pytest.mark.slow
@@ -183,7 +186,7 @@ def test_the_notebook_shows_whatever_is_finished(tmp_path):
         output=tmp_path / "out" / "07_outlook.ipynb",
         record=tmp_path / "out" / "record.json",
         parameters={},
-        promised=outlook.left_by(profile),
+        promised=(*outlook.left_by(profile), contest.left_by(profile)),
     )
     execute(execution)
     text = execution.output.read_text(encoding="utf-8")

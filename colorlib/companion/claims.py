@@ -16,6 +16,7 @@ import yaml
 from colorlib.companion.claims_text import markdown, summary
 from colorlib.companion.evidence import Evidence, Finding, NotMeasuredError
 from colorlib.companion.findings import FINDINGS
+from colorlib.companion.machines import machine
 from colorlib.companion.sweep_summary import changes_text
 from colorlib.files import write_json, write_text
 from colorlib.profiles import PROJECT, Profile
@@ -175,7 +176,6 @@ def ledger(profile: Profile, claims: Sequence[Claim] | None = None) -> dict[str,
     judged = [judge(claim, evidence) for claim in (read_claims() if claims is None else claims)]
     record, config = Run(profile.run(profile.seeds[0])).record(), profile.config(profile.seeds[0])
     counts = Counter(entry["verdict"] for entry in judged)
-    hardware = record["hardware"]
     return {
         "profile": profile.name,
         "photographs": config.photos,
@@ -183,7 +183,7 @@ def ledger(profile: Profile, claims: Sequence[Claim] | None = None) -> dict[str,
         "updates": config.updates,
         "crop_size": config.crop_size,
         "epochs": config.epochs,
-        "hardware": f"{hardware.get('accelerator', hardware['processor'])}, {hardware['threads']} threads",
+        "hardware": machine(record["hardware"]),
         "source": record["source"][:16],
         "command": f"colorlib claims --profile {profile.name}",
         "counts": {str(verdict): counts[str(verdict)] for verdict in Verdict},

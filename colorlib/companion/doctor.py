@@ -43,11 +43,19 @@ def update_seconds(device: torch.device) -> float:
     return min(times)
 
 
-def estimate_minutes(profile: Profile, update: float) -> float:
-    """Minutes one seed of a profile takes, given what `update_seconds` measured."""
-    config = profile.config(0)
+def relative_cost(config: RunConfig, device: str) -> float:
+    """What a pixel costs of the paper's network: its share of multiply-adds, but no less than all on a GPU.
+
+    That one is kept waiting by the layers of a small network, which are no fewer (results/LOG.md, 2026-11-26).
+    """
     share = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
-    per_pixel = share * update / (16 * 48 * 48) / BACKWARD
+    return share if device == "cpu" else max(share, 1.0)
+
+
+def estimate_minutes(profile: Profile, update: float, device: str = "cpu") -> float:
+    """Minutes one seed of a profile takes, given what `update_seconds` measured on a device."""
+    config = profile.config(0)
+    per_pixel = relative_cost(config, device) * update / (16 * 48 * 48) / BACKWARD
     source = profile.photos
     counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
     trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD
@@ -90,7 +98,7 @@ def report(threads: int | None = None) -> str:
     for path in sorted(PROFILES.glob("*.yaml")):
         profile = load_profile(path.stem)
         config = profile.config(0)
-        minutes = estimate_minutes(profile, update)
+        minutes = estimate_minutes(profile, update, device.type)
         lines.append(
             f"  {profile.name:<8} {profile.photos:<10} {config.updates:>6,} updates"
             f"  about {_duration(minutes)}, {_megabytes(config.keep_epochs)} MB of disk"

@@ -99,8 +99,8 @@ def gain_of_more_photographs(evidence: Evidence) -> Finding:
         try:
             unet = f"Training the U-Net within the paper's budget {why} {{number}}."
             return _change(evidence, "data_scaling", "and-imagenet", "PSNR of MSE", show, unet, reference="all")
-        except NotMeasuredError:
-            raise error from None
+        except NotMeasuredError as other:
+            raise NotMeasuredError(f"{error}. With the U-Net: {other}") from error
 
 
 class _Changes:

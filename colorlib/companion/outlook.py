@@ -54,7 +54,6 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
                 "ΔE00": _bare(row, "ΔE00"),
                 "colorfulness": _bare(row, "colorfulness"),
                 "multiply-adds per pixel": f"{row['multiply-adds per pixel']:,.0f}",
-                "minutes": f"{row['seconds'] / 60:.1f}",
             }
             for row in table.to_dict("records")
         ]
@@ -122,12 +121,14 @@ def _verdict(rows: pd.DataFrame, seeds: int) -> str:
 
 
 def still_open(profile: Profile, sweep: str = "outlook") -> list[str]:
-    """The points of the sweep file that are in no summary yet, with their seeds."""
-    rows = sweep_rows(profile, sweep)
-    have = set(zip(rows["point"], rows["seed"], strict=True))
-    return [
-        point.label for point in load_sweep(sweep_file(sweep), profile).points if (point.name, point.seed) not in have
-    ]
+    """The points of the sweep file that are in no summary yet, of its own seeds and of others that were trained."""
+    rows, path = sweep_rows(profile, sweep), sweep_file(sweep)
+    have = set(zip(rows["point"], map(int, rows["seed"]), strict=True))
+    seeds = dict.fromkeys(
+        [*(point.seed for point in load_sweep(path, profile).points), *sorted(map(int, rows["seed"]))]
+    )
+    points = load_sweep(path, profile, seeds=tuple(seeds)).points
+    return [point.label for point in points if (point.name, point.seed) not in have]
 
 
 def caption(table: pd.DataFrame, profile: Profile, sweep: str, reference: str) -> str:

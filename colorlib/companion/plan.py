@@ -171,7 +171,13 @@ def _outlook(profile: Profile) -> Step:
     small = replace(load_profile(SMALL), root=profile.root)
     summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
     contest = [
-        path for of in contestants(profile) for path in (of.results / "per_image.csv", PROFILES / f"{of.name}.yaml")
+        path
+        for of in contestants(profile)
+        for path in (
+            of.results / "per_image.csv",
+            PROFILES / f"{of.name}.yaml",
+            *(of.run(seed) / "run.json" for seed in of.seeds),
+        )
     ]
     return Step(
         name="07_outlook",

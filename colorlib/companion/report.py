@@ -11,6 +11,7 @@ import pandas as pd
 from colorlib.companion import verdicts
 from colorlib.companion.cells import provenance_table
 from colorlib.companion.exhibits import Chapter, figure_html, framed_tables, markdown_html, read_chapter, stacked_tables
+from colorlib.companion.machines import machines
 from colorlib.companion.notebook_pages import TEMPLATES, executed, notebook_pages, shown_steps, style
 from colorlib.companion.plan import Step, steps
 from colorlib.companion.tables import table_html
@@ -133,9 +134,7 @@ def _provenance(profile: Profile, step: Step) -> str:
 
 
 def _hardware(profile: Profile, seeds: Sequence[int]) -> str:
-    machines = [Run(profile.run(seed)).record()["hardware"] for seed in seeds]
-    named = (f"{found.get('accelerator', found['processor'])}, {found['threads']} threads" for found in machines)
-    return "; ".join(dict.fromkeys(named))
+    return machines(Run(profile.run(seed)).record() for seed in seeds)
 
 
 def _source(profile: Profile, seeds: Sequence[int]) -> str:

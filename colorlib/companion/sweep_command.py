@@ -136,7 +136,7 @@ def _dry_run(points: "Sequence[Point]", sweep: "Sweep") -> int:
     width, total = max(len(point.label) for point in points), 0.0
     for point in points:
         done = up_to_date(point)
-        seconds = 0.0 if done else estimate_seconds(point, update)
+        seconds = 0.0 if done else estimate_seconds(point, update, device.type)
         total += seconds
         print(
             f"{point.label:<{width}}  {'done' if done else duration(seconds):>12}  {point.config.updates:>6,} updates"

@@ -1,6 +1,6 @@
 """How long points of a sweep take, from what one update of the paper's network takes here."""
 
-from colorlib.companion.doctor import BACKWARD
+from colorlib.companion.doctor import BACKWARD, relative_cost
 from colorlib.companion.sweep_points import Point
 from colorlib.companion.sweep_summary import multiply_adds_per_pixel
 from colorlib.config import RunConfig
@@ -20,19 +20,19 @@ def arithmetic(config: RunConfig) -> float:
     return pixels * BACKWARD * multiply_adds_per_pixel(config)
 
 
-def estimate_seconds(point: Point, update: float) -> float:
-    """Seconds a point takes, given those of one update of the paper's network on 16 crops of 48 pixels.
+def estimate_seconds(point: Point, update: float, device: str = "cpu") -> float:
+    """Seconds a point takes, given those of one update of the paper's network on 16 crops of 48 pixels of a device.
 
     What an objective adds to its network, as the features of a perceptual loss, is not in it.
     """
     config = point.config
-    each = update / (MEASURED * BACKWARD * multiply_adds_per_pixel(RunConfig()))
+    each = relative_cost(config, device) * update / (MEASURED * BACKWARD)
     validation, scored = open_photos(config.photos, "val"), open_photos(config.photos, point.scored)
     pixels = min(len(validation), VALIDATION_PHOTOS) * config.crop_size**2 * config.epochs
     # The first photograph stands for the others' size.
     pixels += min(len(scored), SCORED_PHOTOS) * scored[0].load()[..., 0].size
-    forward = pixels * multiply_adds_per_pixel(config)
-    seconds: float = OVERHEAD + (arithmetic(config) + forward) * each
+    pixels += BACKWARD * config.epochs * config.crops_per_epoch * config.crop_size**2
+    seconds: float = OVERHEAD + pixels * each
     return seconds
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from colorlib.companion.machines import machine
 from colorlib.companion.notebooks import read_record
 from colorlib.companion.sweep_job import RECORD, finished, metrics_file
 from colorlib.companion.sweep_points import Point
@@ -77,7 +78,6 @@ def _rows(point: Point, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     run = Run(point.directory)
     made, last = run.record(), run.history()[-1]
     metrics = json.loads(metrics_file(point).read_text(encoding="utf-8"))
-    hardware = made["hardware"]
     common = {
         "point": point.name,
         "changes": changes_text(point.changes),
@@ -92,7 +92,7 @@ def _rows(point: Point, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     spent = {
         **costs(point.config),
         "seconds": record["seconds"],
-        "hardware": hardware.get("accelerator") or f"{hardware['processor']}, {hardware['threads']} threads",
+        "hardware": machine(made["hardware"]),
         "source": made["source"][:12],
     }
     return [common | {"method": name} | _figures(held) | spent for name, held in metrics["methods"].items()]
@@ -215,6 +215,6 @@ def caption(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> str:
         "there are several. Validation loss is in the objective's own "
         "unit, on center crops: it compares only points with the same target, objective and crop size. PSNR of MSE "
         "pools the error over images, mean PSNR is the mean over images, both in dB. Receptive field: pixels wide. "
-        f"Minutes: training and validation of one seed on {hardware}. "
+        f"Minutes: training and validation of one seed on {hardware}, shared by points that ran at once. "
         f"{'All points are of one source tree.' if sources == 1 else f'The points are of {sources} source trees.'}"
     )

@@ -168,12 +168,13 @@ def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    # Convergence and the outlook are read from two profiles, and the table of sources from several.
+    # Convergence and the outlook are read from two profiles, the contest and the table of sources from several.
     cpu = replace(load_profile("cpu"), root=root_of(profile))
     held = {cpu.run(seed) / "history.csv" for seed in cpu.seeds} | set(source_files(profile))
     held |= set(() if cpu.name == profile.name else cpu.results.glob("sweeps/*/summary.csv"))
     held |= {path for path in committed_files(profile) if path.match("sweeps/*/*/*")}
-    held |= {of.results / "per_image.csv" for of in contestants(replace(profile, root=root_of(profile)))}
+    for of in contestants(replace(profile, root=root_of(profile))):
+        held |= {of.results / "per_image.csv", *(of.run(seed) / "run.json" for seed in of.seeds)}
     for source in held:
         target = scratch / source.relative_to(root_of(profile))
         if source.is_file() and not target.exists():
