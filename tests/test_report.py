@@ -238,7 +238,11 @@ def test_every_figure_and_table_stands_with_its_caption_and_provenance(profile):
             f"source tree {json.loads((profile.run(0) / 'run.json').read_text())['source'][:16]} · notebook {step}"
         )
     assert sum("<img" in body for body, _ in figures) == 8
-    assert sum("<table" in body for body, _ in figures) == 4
+    outlook = nbformat.read(profile.results / "notebooks" / "07_outlook.ipynb", as_version=4)
+    found = [output for cell in outlook.cells for output in cell.get("outputs", ())]
+    of_sweeps = sum("<table" in output.get("data", {}).get("text/html", "") for output in found)
+    assert of_sweeps >= 3
+    assert sum("<table" in body for body, _ in figures) == 3 + of_sweeps  # Table I and two of peers beside them
     executed = nbformat.read(profile.results / "notebooks" / "03_figure1.ipynb", as_version=4)
     (picture,) = [
         output for cell in executed.cells for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})
