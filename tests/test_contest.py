@@ -9,7 +9,7 @@ import pytest
 from test_outlook import row
 from test_sources import leave_results
 
-from colorlib.companion import contest, plan
+from colorlib.companion import compared, contest
 from colorlib.companion.contest import LIGHTWEIGHT, OVER_LOOK_UP, OVER_PAPER
 from colorlib.companion.sweep_summary import over_seeds, read_summary
 from colorlib.companion.sweeps import load_sweep, sweep_file
@@ -98,7 +98,7 @@ def test_what_is_known_so_far_is_shown(tmp_path, monkeypatch):
     assert "then wide 21.20 dB" in shown
     assert "not trained and scored as profile lightweight yet" in shown
     profiles = {"paper": profile("paper", tmp_path, 0.0060), LIGHTWEIGHT: profile(LIGHTWEIGHT, tmp_path, 0.0050)}
-    monkeypatch.setattr(plan, "load_profile", profiles.__getitem__)
+    monkeypatch.setattr(compared, "load_profile", profiles.__getitem__)
     shown = contest.exhibit(cpu)
     assert "lightweight beats the paper&#x27;s network as printed" in shown
     assert shown.count('<th scope="row">') == 4

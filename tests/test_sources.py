@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from colorlib.companion import printed, sources
-from colorlib.companion.plan import EVIDENCE, steps, visit
+from colorlib.companion.compared import EVIDENCE, visit
+from colorlib.companion.plan import steps
 from colorlib.evaluate import Score
 from colorlib.files import write_json, write_text
 from colorlib.images import decode_file

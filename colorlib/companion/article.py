@@ -21,8 +21,10 @@ from colorlib.companion.article_parts import (
     table,
     training,
 )
+from colorlib.companion.compared import EVIDENCE
 from colorlib.companion.evidence import Evidence
-from colorlib.companion.plan import EVIDENCE, TRIPTYCHS
+from colorlib.companion.machines import machine
+from colorlib.companion.plan import TRIPTYCHS
 from colorlib.companion.sweep_summary import changes_text
 from colorlib.costs import multiply_adds
 from colorlib.evaluate import RESAMPLES
@@ -104,7 +106,7 @@ def gather(profile: Profile) -> dict[str, Any]:
         if not path.is_file():
             raise ValueError(f"{path} does not exist; run `{reproduce(profile)}` first")
     evidence, records = Evidence(profile), [run.record() for run in runs]
-    config, machines = records[0]["config"], [record["hardware"] for record in records]
+    config = records[0]["config"]
     with torch.device("meta"):  # counted without any arithmetic
         network = evidence.network()
     citation = yaml.safe_load((paper_folder(profile).parent / "CITATION.cff").read_text(encoding="utf-8"))
@@ -135,7 +137,7 @@ def gather(profile: Profile) -> dict[str, Any]:
         "config": config | {"crops_per_epoch": f"{config['crops_per_epoch']:,}"},
         "updates": f"{int(evidence.histories[0][-1]['updates']):,}",
         "seeds": ("seed " if len(runs) == 1 else "seeds ") + ", ".join(map(str, profile.seeds)),
-        "machines": sorted({f"{m.get('accelerator', m['processor'])}, {m['threads']} threads" for m in machines}),
+        "machines": sorted({machine(record["hardware"]) for record in records}),
         "versions": records[0]["versions"],
         "sources": sorted({record["source"][:16] for record in records}),
         "resamples": f"{RESAMPLES:,}",

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from colorlib.companion.compared import LIGHTWEIGHT, contestants
 from colorlib.companion.machines import machines
 from colorlib.companion.paired import ENOUGH, students_interval
-from colorlib.companion.plan import LIGHTWEIGHT, contestants
 from colorlib.companion.sweep_summary import changes_text, costs, over_seeds, photographs, read_summary
 from colorlib.companion.tables import (
     DIGITS,

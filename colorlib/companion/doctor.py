@@ -25,6 +25,8 @@ SOURCE_PIXELS = {"bsds500": 481 * 321}
 TYPICAL_PIXELS = 512 * 512
 BACKWARD = 3.0
 """A training step costs about three forward passes: forward, gradient of inputs, gradient of weights."""
+MEASURED = 16 * 48 * 48
+"""Pixels of the update that `update_seconds` measures."""
 GPU_LIMIT_MINUTES = 30
 
 
@@ -43,19 +45,20 @@ def update_seconds(device: torch.device) -> float:
     return min(times)
 
 
-def relative_cost(config: RunConfig, device: str) -> float:
-    """What a pixel costs of the paper's network: its share of multiply-adds, but no less than all on a GPU.
+def forward_seconds(config: RunConfig, update: float, device: str) -> float:
+    """Seconds a forward pass takes for each pixel, given what `update_seconds` measured of the paper's network.
 
-    That one is kept waiting by the layers of a small network, which are no fewer (results/LOG.md, 2026-11-26).
+    Networks differ by their multiply-adds; but a GPU is kept waiting by the layers of a small one, which are no fewer
+    (results/LOG.md, 2026-11-26): there none costs less than the paper's.
     """
     share = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
-    return share if device == "cpu" else max(share, 1.0)
+    return (share if device == "cpu" else max(share, 1.0)) * update / (MEASURED * BACKWARD)
 
 
 def estimate_minutes(profile: Profile, update: float, device: str = "cpu") -> float:
     """Minutes one seed of a profile takes, given what `update_seconds` measured on a device."""
     config = profile.config(0)
-    per_pixel = relative_cost(config, device) * update / (16 * 48 * 48) / BACKWARD
+    per_pixel = forward_seconds(config, update, device)
     source = profile.photos
     counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
     trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from colorlib.companion.plan import compared_profiles
+from colorlib.companion.compared import compared_profiles
 from colorlib.companion.sweep_job import RECORD
 from colorlib.files import sha256, write_text
 from colorlib.profiles import Profile

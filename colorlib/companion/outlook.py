@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from colorlib.companion.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
 from colorlib.companion.paired import ENOUGH, compare_points, differences, sweep_rows
 from colorlib.companion.sweep_summary import DIGITS, over_seeds, photographs, read_summary, readable
-from colorlib.companion.sweeps import load_sweep, sweep_file
+from colorlib.companion.sweeps import sweep_file, with_trained
 from colorlib.companion.tables import table_html, table_markdown, value_text
 from colorlib.files import write_text
 from colorlib.profiles import Profile
@@ -122,12 +122,10 @@ def _verdict(rows: pd.DataFrame, seeds: int) -> str:
 
 def still_open(profile: Profile, sweep: str = "outlook") -> list[str]:
     """The points of the sweep file that are in no summary yet, of its own seeds and of others that were trained."""
-    rows, path = sweep_rows(profile, sweep), sweep_file(sweep)
-    have = set(zip(rows["point"], map(int, rows["seed"]), strict=True))
-    seeds = dict.fromkeys(
-        [*(point.seed for point in load_sweep(path, profile).points), *sorted(map(int, rows["seed"]))]
-    )
-    points = load_sweep(path, profile, seeds=tuple(seeds)).points
+    rows = sweep_rows(profile, sweep)
+    seeds = [int(seed) for seed in rows["seed"]]
+    have = set(zip(rows["point"], seeds, strict=True))
+    points = with_trained(sweep_file(sweep), profile, seeds).points
     return [point.label for point in points if (point.name, point.seed) not in have]
 
 

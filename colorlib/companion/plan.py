@@ -5,21 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from colorlib.companion.compared import SMALL, compared_profiles, contest_files, contestants, source_files
 from colorlib.companion.notebooks import code_cells
 from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
-from colorlib.scoring import score_files
 
 NOTEBOOKS = PROJECT / "notebooks"
 LEFT_BY_A_RUN = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
-EVIDENCE = "paper"
-"""The profile that verdicts, article and the table of sources are read from."""
-COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
-"""Profiles whose photographs stand beside those of the evidence in the table of sources."""
-LIGHTWEIGHT = "lightweight"
-"""The sweep that chooses a network within the paper's budget, and the profile that trains what it chose."""
-SMALL = "paper-cifar10"
-"""The profile with by far the most photographs, small ones: how results scale with their number."""
 TRIPTYCHS = {
     "figure2_portrait": (
         "matplotlib/grace_hopper.jpg",
@@ -170,15 +162,7 @@ def _outlook(profile: Profile) -> Step:
     results = profile.results
     small = replace(load_profile(SMALL), root=profile.root)
     summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
-    contest = [
-        path
-        for of in contestants(profile)
-        for path in (
-            of.results / "per_image.csv",
-            PROFILES / f"{of.name}.yaml",
-            *(of.run(seed) / "run.json" for seed in of.seeds),
-        )
-    ]
+    budgets = [PROFILES / f"{of.name}.yaml" for of in contestants(profile)]
     return Step(
         name="07_outlook",
         notebook="07_outlook.ipynb",
@@ -187,38 +171,8 @@ def _outlook(profile: Profile) -> Step:
             *(results / name for name in ("outlook.csv", "outlook.md", "contest.md")),
             profile.figures / "outlook.png",
         ),
-        reads=tuple(dict.fromkeys([*summaries, *contest])),
+        reads=tuple(dict.fromkeys([*summaries, *contest_files(profile), *budgets])),
     )
-
-
-def contestants(profile: Profile) -> list[Profile]:
-    """The network within the paper's budget and the paper's own, in the folders that `profile` is in."""
-    return [replace(load_profile(name), root=profile.root) for name in (LIGHTWEIGHT, EVIDENCE)]
-
-
-def compared_profiles(profile: Profile) -> list[Profile]:
-    """Whose results stand side by side in the table of sources: the profile's own and, for the evidence, others'."""
-    others = [replace(load_profile(name), root=profile.root) for name in COMPARED if profile.name == EVIDENCE]
-    return [profile, *(held for held in others if (held.results / "per_image.csv").is_file())]
-
-
-def visit(profile: Profile, other: Profile, seed: int) -> Path:
-    """Where the scores of a profile's run on another profile's photographs lie."""
-    return score_files(profile.run(seed), other.photos, "test", own=profile.photos)[1]
-
-
-def source_files(profile: Profile) -> list[Path]:
-    """The files of a profile and of others that the table of sources is made of, those that exist."""
-    named = [
-        path
-        for other in compared_profiles(profile)
-        for path in (
-            other.results / "per_image.csv",
-            *(other.run(seed) / "metrics.json" for seed in other.seeds),
-            *(visit(profile, other, seed) for seed in profile.seeds if other.photos != profile.photos),
-        )
-    ]
-    return [path for path in dict.fromkeys(named) if path.is_file()]
 
 
 def _sources(profile: Profile) -> Step:

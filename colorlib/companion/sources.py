@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from colorlib.baselines import BASELINES
 from colorlib.companion import printed
+from colorlib.companion.compared import compared_profiles, visit
 from colorlib.companion.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
-from colorlib.companion.plan import compared_profiles, visit
 from colorlib.companion.tables import (
     read_rows,
     spread,

@@ -1,6 +1,6 @@
 """How long points of a sweep take, from what one update of the paper's network takes here."""
 
-from colorlib.companion.doctor import BACKWARD, relative_cost
+from colorlib.companion.doctor import BACKWARD, forward_seconds
 from colorlib.companion.sweep_points import Point
 from colorlib.companion.sweep_summary import multiply_adds_per_pixel
 from colorlib.config import RunConfig
@@ -8,8 +8,6 @@ from colorlib.data import VALIDATION_PHOTOS
 from colorlib.photos import open_photos
 from colorlib.scoring import SCORED_PHOTOS
 
-MEASURED = 16 * 48 * 48
-"""Pixels of the update that `doctor.update_seconds` measures."""
 OVERHEAD = 15.0
 """Seconds to start a process and its kernel."""
 
@@ -26,14 +24,12 @@ def estimate_seconds(point: Point, update: float, device: str = "cpu") -> float:
     What an objective adds to its network, as the features of a perceptual loss, is not in it.
     """
     config = point.config
-    each = relative_cost(config, device) * update / (MEASURED * BACKWARD)
     validation, scored = open_photos(config.photos, "val"), open_photos(config.photos, point.scored)
     pixels = min(len(validation), VALIDATION_PHOTOS) * config.crop_size**2 * config.epochs
     # The first photograph stands for the others' size.
     pixels += min(len(scored), SCORED_PHOTOS) * scored[0].load()[..., 0].size
     pixels += BACKWARD * config.epochs * config.crops_per_epoch * config.crop_size**2
-    seconds: float = OVERHEAD + pixels * each
-    return seconds
+    return OVERHEAD + float(pixels) * forward_seconds(config, update, device)
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ from colorlib.companion.machines import machine
 from colorlib.companion.notebooks import read_record
 from colorlib.companion.sweep_job import RECORD, finished, metrics_file
 from colorlib.companion.sweep_points import Point
-from colorlib.companion.sweeps import SPLITS, Sweep, load_sweep
+from colorlib.companion.sweeps import SPLITS, Sweep, with_trained
 from colorlib.companion.tables import COLUMNS as TABLE_COLUMNS
 from colorlib.companion.tables import DIGITS as TABLE_DIGITS
 from colorlib.companion.tables import table_markdown, value_text
@@ -124,11 +124,8 @@ def write_summary(path: Path, profile: Profile) -> tuple[int, int]:
     Of the seeds that the sweep file names and all others that were trained. Needs no photographs. Where no point is
     finished, nothing is written.
     """
-    sweep = load_sweep(path, profile)
-    records = [read_record(found) for found in sweep.results.glob(f"*/{RECORD}")]
-    others = sorted(record["seed"] for record in records if record)
-    seeds = dict.fromkeys([*(point.seed for point in sweep.points), *others])
-    sweep = load_sweep(path, profile, seeds=tuple(seeds))
+    records = [read_record(found) for found in profile.sweep(path.stem).glob(f"*/{RECORD}")]
+    sweep = with_trained(path, profile, (record["seed"] for record in records if record))
     rows = summary_rows(sweep.points)
     if rows:
         table, text = summary_files(sweep)

@@ -21,7 +21,7 @@ point states: the sweep says what it changes, the profile gives the rest. In a s
 photographs of the profile, as in `"{photos}~0.1"`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,12 @@ def load_sweep(path: Path, profile: Profile, *, seeds: tuple[int, ...] | None = 
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"sweep {path.name}: {error}") from error
     return Sweep(path=path, profile=profile, points=points, jobs=jobs or at_once, scored=SPLITS[scored])
+
+
+def with_trained(path: Path, profile: Profile, seeds: Iterable[int]) -> Sweep:
+    """A sweep with the seeds that its file names and, after them, those of points that were trained."""
+    named = [point.seed for point in load_sweep(path, profile).points]
+    return load_sweep(path, profile, seeds=tuple(dict.fromkeys([*named, *sorted(seeds)])))
 
 
 def _check_notebook(notebook: Path) -> None:

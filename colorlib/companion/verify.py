@@ -19,10 +19,11 @@ from colorlib.colorizer import load_run
 from colorlib.companion import contest, figures, outlook, sources
 from colorlib.companion.checks import Check, Outcome, compare_files
 from colorlib.companion.claims import LEDGER, write_claims
+from colorlib.companion.compared import contest_files, source_files
 from colorlib.companion.manifest import NAME, committed_files, guests, read_manifest, root_of
 from colorlib.companion.notebook_pages import shown_steps
 from colorlib.companion.peers import peers_table
-from colorlib.companion.plan import TRIPTYCHS, contestants, source_files
+from colorlib.companion.plan import TRIPTYCHS
 from colorlib.companion.readme import README, current
 from colorlib.companion.replays import environment_differences, first_epoch_replayed, retrained, scored_again
 from colorlib.companion.report import write_report
@@ -173,8 +174,7 @@ def _evidence_alone(profile: Profile, scratch: Path) -> Profile:
     held = {cpu.run(seed) / "history.csv" for seed in cpu.seeds} | set(source_files(profile))
     held |= set(() if cpu.name == profile.name else cpu.results.glob("sweeps/*/summary.csv"))
     held |= {path for path in committed_files(profile) if path.match("sweeps/*/*/*")}
-    for of in contestants(replace(profile, root=root_of(profile))):
-        held |= {of.results / "per_image.csv", *(of.run(seed) / "run.json" for seed in of.seeds)}
+    held |= set(contest_files(replace(profile, root=root_of(profile))))
     for source in held:
         target = scratch / source.relative_to(root_of(profile))
         if source.is_file() and not target.exists():
