@@ -43,11 +43,11 @@ endif
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@(echo $(TORCH); cat requirements.txt pyproject.toml) > $(VENV)/installed
 
-lock: setup ## requirements.txt anew from pyproject.toml
+lock: setup ## update requirements.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
 		--extra companion --extra cluster --extra dev pyproject.toml -o requirements.txt
 
-doctor: setup ## what this machine has, and how long each profile takes
+doctor: setup ## this machine, and how long each profile takes on it
 	@$(RUN) doctor
 
 reproduce: setup ## train, draw the figures and the table, build the report
@@ -59,13 +59,13 @@ figure1: setup ## Figure 1: the loss curve
 figures2_3: setup ## Figures 2-3: gray, ground truth, prediction
 	@$(RUN) reproduce $(OPTIONS) --only 04_figures2_3
 
-table1: setup ## Table I: MSE and PSNR beside trivial answers
+table1: setup ## Table I: MSE and PSNR, with baselines
 	@$(RUN) reproduce $(OPTIONS) --only 05_table1
 
-report: setup ## the HTML report, with what it needs
+report: setup ## the HTML report
 	@$(RUN) reproduce $(OPTIONS) --only report
 
-peers: setup ## what others' colorizers get on the same photographs
+peers: setup ## other people's colorizers on the same photographs
 	@$(RUN) reproduce $(OPTIONS) --only 06_peers
 
 sweep: setup ## a notebook at many points: SWEEP=outlook, learning_rate, … (PROFILE, else cpu)
@@ -74,16 +74,16 @@ sweep: setup ## a notebook at many points: SWEEP=outlook, learning_rate, … (PR
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
 	@$(RUN) claims --profile $(or $(filter-out auto,$(PROFILE)),paper) $(if $(SEEDS),--seeds $(SEEDS))
 
-verify: setup ## hold the committed results against the code (RETRAIN=1: train anew)
+verify: setup ## check that the committed results still follow from the code (RETRAIN=1: retrain)
 	@$(RUN) verify $(if $(filter-out auto,$(PROFILE)),--profile $(PROFILE)) $(if $(RETRAIN),--retrain)
 
 paper: setup ## the article as PDF, from results/
 	@$(RUN) paper --profile $(or $(filter-out auto,$(PROFILE)),paper)
 
-readme: setup ## the measured parts of README.md, from results/
+readme: setup ## the generated parts of README.md, from results/
 	@$(RUN) readme
 
-bench: setup ## how fast it is, beside the bare network and beside plain code (25 minutes; leave the machine alone)
+bench: setup ## speed against the bare network and plain code (25 minutes on an idle machine)
 	@$(BIN)/python tests/bench
 
 lab: setup ## JupyterLab on notebooks/
@@ -94,19 +94,21 @@ check: setup ## lint, types and the quick tests: under a minute
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
-test: setup ## all tests: also the killed runs, the executed notebooks, the real photographs
+test: setup ## all tests, with killed runs, executed notebooks and real photographs
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -m "not gpu and not network" -n auto --dist loadfile --no-loadscope-reorder --durations=10
 
-clean: ## caches and half-done copies
+clean: ## delete caches and half-done copies
 	rm -rf .pytest_cache .ruff_cache .mypy_cache build *.egg-info
 	find colorlib tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
-clean-runs: clean ## also local runs, checkpoints and stamps; never what is committed
+clean-runs: clean ## also local runs, checkpoints and stamps; never committed files
 	git clean -fdXq -- results figures
 
 clean-all: clean-runs ## also .venv

@@ -1,69 +1,103 @@
-"""A reproducible companion to *Deep Learning for Image Colorization: An Encoder-Decoder Approach* (IJRPR 2025).
+"""Reproducible companion to *Deep Learning for Image Colorization: An Encoder-Decoder Approach* (IJRPR 2025).
 
-A method is a target (what is predicted) x a network (how) x an objective (what is rewarded). A run is a method,
-photographs, a budget and a seed. Everything else reads what a run wrote.
+A method is a target (the quantity that is predicted), a network and a loss. A run is a method, photographs, a budget
+and a seed; training writes it into a run directory, and everything else reads such directories.
 
-The map: floor, module, its one job. A module imports modules of lower floors only; inside companion/ there are no
-circles. tests/test_architecture.py holds the imports against this table.
+All modules, in reading order. Imports between them point down only (pyproject.toml lists the layers).
 
 ```
-0  color        sRGB and CIE LAB: pure functions on tensors
-0  files        whole files or none, named by their SHA-256
-0  images       any image file as the 8-bit sRGB picture a viewer would show
-0  keys         randomness as a function of (seed, purpose, position), never a state
-0  measurements what training tells whoever listens
-0  model        the networks: NETWORKS, the paper's first
-0  places       where files of photographs lie, and how they get here
-0  ranks        several processes that train one network, as torchrun starts them
-1  checkpoint   named tensors and a step in one file that verifies itself
-1  costs        what a network costs and sees: multiply-adds, receptive field
-1  critics      networks that judge colors: a discriminator, VGG-16's features
-1  data         decoded photographs become batches
-1  datasets     photographs that are data sets: CIFAR-10, torchvision's
-1  decoded      decoded photographs, kept on disk and mapped into memory
-1  derived      photographs made of others: shrunk, a share of them, several sources joined
-1  devices      where the arithmetic runs, and its promise to give the same numbers again
-1  learner      a module, its Adam and their average: SCHEDULES
-1  metrics      how close a colorization is to the truth, one value per image
-1  picture_files photographs as people keep them: transparency, resolution and dates are carried on
-1  provenance   which source, which versions, which machine a number comes from
-1  sources      photographs that are files: listed, bundled, in any folder
-1  targets      what a network predicts: TARGETS
-2  copy_places  which photographs people mean by files, folders and patterns, and where copies go
-2  objectives   what training rewards: OBJECTIVES
-2  photos       where photographs come from, by name: SOURCES
-2  runs         the run directory: what a run is and did, written and read here alone
-3  colorizer    gray to color for any image size; loads a run
-3  config       the frozen description of a run, and the one path of every override
-4  baselines    what trivial answers get: BASELINES
-4  coloring     any photograph in memory, colored: load_colorizer
-4  evaluate     any gray to color callable x a split: metrics per image, pooled, with intervals
-4  identity     what a run is a function of, and how two differ
-4  profiles     how much to spend: notebooks/profiles/*.yaml
-5  copies       colored copies of people's photographs, made one after another
-5  scoring      scores a finished run and leaves what a later reader relies on
-5  trainer      the loop: a generator of measurements; to resume, start it again
-6  companion/   notebooks, figures, tables and the report of finished runs
-7  commands     what each command does; nothing heavy is imported before one needs it
-8  cli          what may be written on the command line, and how a command ends
-9  __main__     `python -m colorlib`
-```
+config                 settings of a run (RunConfig), and how profiles and options change them
+data                   decoded photographs -> training batches and validation crops
+rng                    random numbers as functions of (seed, purpose, position), without state
+color                  sRGB <-> CIE LAB on tensors
+targets                quantities that a network predicts: RGB, a and b, bins of a and b
+model                  networks; the paper's is the first
+losses                 training losses, with the PatchGAN discriminator and VGG-16 features
+optim                  train state (module, Adam, moving average), learning-rate schedules, autocast
+trainer                training loop, a generator of progress events
+checkpoint             named tensors and a step in one file that detects any damage to itself
+runs                   run directories: their files, progress events, identity of a run
+colorizers             functions from lightness to RGB: trained networks and baselines
+metrics                MSE, PSNR, SSIM, CIEDE2000, ab AUC, colorfulness of one image
+evaluate               metrics per image on a split, pooled with bootstrap intervals
+device                 device, threads, determinism; the processes of distributed training
+files                  atomic file writes, SHA-256
+provenance             hash of the source code, versions, hardware, commit
+profiles               named budgets (notebooks/profiles/*.yaml) and the folders of their results
+cli, __main__          command line `colorlib`
 
-`trainer` stands higher than its imports ask for: so no module that reads runs can import it.
+photos/                photographs by name, verified
+    registry           sources by name; resized, subsampled and joined photographs
+    sources            files with checksums, photographs in packages, folders, CIFAR-10, torchvision
+    decode             any image file -> 8-bit sRGB
+    download           folders of photographs on this machine, downloads
+    cache              decoded photographs on disk, mapped into memory
+colorize/              colored copies of anyone's photographs
+    colorizer          load_colorizer: color an image in memory
+    batch              color files and folders, one after another
+    image_file         read and write image files with transparency, resolution and dates
+companion/             notebooks, figures, tables, report: all that reads finished runs
+    paper              numbers that the paper states
+    steps              notebooks of a profile in order, their inputs and outputs
+    notebooks          execute one notebook and record its outcome
+    notebook_helpers   functions that notebook cells call
+    results            results of a profile: records, histories, scores, read once
+    tables             tables as Markdown and HTML
+    costs              parameters, multiply-adds and receptive field of a network
+    artifacts/         figures and tables, one module per notebook
+        datasets       scores on one data set after another
+        figures        Figure 1 (loss curve), Figures 2-3 (examples)
+        lightweight    lightweight network against the paper's
+        outlook        ideas in the paper's outlook against its method
+        published      published colorizers against ours
+        table1         Table I
+    sweeps/            one notebook executed at many points
+        spec           YAML file of a sweep -> its points
+        process        start and stop the process of a point
+        run            run points on this machine or a Dask cluster
+        summary        summary.csv of the finished points
+        command        `colorlib sweep`
+    claims/            claims of the paper and their verdicts
+        claims         claims.yaml and measurements -> claims.json
+        measurement    one number with its interval and its spread over seeds
+        from_training  measurements of networks, loss histories and a resumed training
+        from_scores    measurements from scores of photographs
+        text           claims table as Markdown and for the terminal
+    explore/           interactive notebook explore.ipynb
+        exploration    predictions, errors and receptive fields
+        widgets        controls
+    report/            HTML report
+        page           the page with verdicts, figures and tables; generated parts of the README
+        notebook_html  executed notebooks as HTML
+    article            PDF article
+    pipeline           every output: files, inputs, function that builds it
+    reproduce          `make reproduce`: run all steps that are not up to date
+    doctor             this machine, and time and disk space of each profile on it
+    verify/            check that the committed results still follow from the code
+        verify         all checks of a profile
+        rerun          recompute scores, retrain runs
+        compare        compare two files by kind
+```
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colorlib.coloring import load_colorizer
+    from colorlib.colorize.colorizer import load_colorizer
 
-__all__ = ["load_colorizer"]
+    __version__: str
+
+__all__ = ["__version__", "load_colorizer"]
 
 
 def __getattr__(name: str) -> object:
-    """`load_colorizer`, once it is asked for: importing this package alone loads nothing heavy."""
+    """Import `load_colorizer` and look up `__version__` on first use, so that `import colorlib` loads nothing heavy."""
     if name == "load_colorizer":
-        from colorlib.coloring import load_colorizer
+        from colorlib.colorize.colorizer import load_colorizer
 
         return load_colorizer
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("colorlib")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`python -m colorlib` is the command line."""
+"""Run the command line: `python -m colorlib`."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""A checkpoint is a named bag of tensors, a step and a few facts, in one safetensors file that verifies itself.
+"""Checkpoints and weights: named tensors, a step and JSON facts in one safetensors file.
 
-It is written whole or not at all, holds no code to unpickle, and carries the SHA-256 of its own content; the newest
-one that is whole wins.
+A file is written atomically, holds nothing to unpickle, and contains the SHA-256 of its own content, so that damage is
+noticed. A run resumes from the newest intact checkpoint.
 """
 
 import hashlib
@@ -18,51 +18,48 @@ from torch import Tensor
 
 from colorlib.files import remove_leftovers, write_bytes
 
-KEPT = 2
-"""How many checkpoints stay: the newest and the one before it, in case the newest is damaged."""
+KEEP = 2
+"""Number of checkpoints to keep: the newest and the one before it, in case the newest is damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """State after `step` updates."""
+    """State of a run after `step` updates."""
 
     step: int
     state: Mapping[str, Tensor]
     facts: Mapping[str, Any]
-    """What else resuming needs, as JSON holds it exactly: the run's key, its history so far."""
-
-
-def _content_digest(state: Mapping[str, Tensor], step: int, facts: str) -> str:
-    digest = hashlib.sha256(f"{step}\n{facts}\n".encode())
-    for name in sorted(state):
-        tensor = state[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
+    """JSON data: the run's key, and its history and timing so far."""
 
 
 def save_tensors(
     path: Path, state: Mapping[str, Tensor], *, step: int = 0, facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Write named tensors with their content's SHA-256, atomically; equal content gives equal bytes.
+    """Write named tensors and the SHA-256 of the content, atomically; equal content gives equal bytes.
+
+    Args:
+        path: the file; it is replaced if it exists.
+        state: name -> tensor, of any type and on any device.
+        step: number of updates.
+        facts: JSON data without NaN or infinity.
 
     Raises:
-        OSError: the disk is full or not writable; whatever `path` held before is still there.
+        OSError: the disk is full or not writable; the previous content of `path` is intact.
+        ValueError: a number in `facts` is not finite.
     """
-    plain = {name: _plain(tensor) for name, tensor in state.items()}
-    # In the given order: history.csv takes the order of its columns from here.
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # Keys stay in the given order, because history.csv takes the order of its columns from here.
     text = json.dumps(facts or {}, allow_nan=False)
-    # safetensors orders the metadata map by hash, which differs from process to process: one entry has one order.
-    envelope = {"step": step, "facts": text, "sha256": _content_digest(plain, step, text)}
-    write_bytes(path, save(plain, {"colorlib": json.dumps(envelope, sort_keys=True)}))
+    # A single metadata entry: safetensors orders several by hash, which differs from process to process.
+    envelope = {"step": step, "facts": text, "sha256": _content_digest(tensors, step, text)}
+    write_bytes(path, save(tensors, {"colorlib": json.dumps(envelope, sort_keys=True)}))
 
 
 def load_tensors(path: Path) -> Checkpoint:
-    """Read what `save_tensors` wrote.
+    """Read a file that `save_tensors` wrote.
+
+    Returns:
+        The tensors on the CPU, the step and the facts.
 
     Raises:
         ValueError: the file is missing, damaged, or was not written by `save_tensors`; the message names it.
@@ -75,12 +72,22 @@ def load_tensors(path: Path) -> Checkpoint:
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as weights ({error or type(error).__name__})") from error
     if _content_digest(state, step, facts) != digest:
-        raise ValueError(f"{path} is damaged: its content does not match the SHA-256 it carries")
+        raise ValueError(f"{path} is damaged: its content does not match the SHA-256 that it contains")
     return Checkpoint(step=step, state=state, facts=json.loads(facts))
 
 
+def _content_digest(state: Mapping[str, Tensor], step: int, facts: str) -> str:
+    """Return the SHA-256 of step, facts and tensors, independent of the order of the tensors."""
+    digest = hashlib.sha256(f"{step}\n{facts}\n".encode())
+    for name in sorted(state):
+        tensor = state[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Add a checkpoint to `folder`; it and the `KEPT` - 1 before it stay, the others are dropped.
+    """Write a checkpoint into `folder`, then delete all but it and the `KEEP` - 1 before it.
 
     Raises:
         OSError: the disk is full or not writable; the older checkpoints are intact.
@@ -88,27 +95,29 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     path = folder / f"update-{checkpoint.step:08d}.safetensors"
     save_tensors(path, checkpoint.state, step=checkpoint.step, facts=checkpoint.facts)
     files = checkpoint_files(folder)
-    # A later one can only be damaged, else the run had gone on from it: it must not count among those that stay.
-    later = files.index(path)
-    for useless in files[:later] + files[later + KEPT :]:
-        useless.unlink()
+    # Files of later steps are damaged, or the run would have resumed from them. Counting them among those to keep would
+    # delete intact ones.
+    index = files.index(path)
+    for unneeded in files[:index] + files[index + KEEP :]:
+        unneeded.unlink()
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """The checkpoint files in `folder`, newest first, whole or not."""
+    """Return the checkpoint files in `folder`, newest first, intact or damaged."""
     return sorted(folder.glob("update-*.safetensors"), reverse=True)
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, or None, and a message for each newer one that is damaged.
+    """Load the newest intact checkpoint; delete temporary files of a killed process.
 
-    What a killed writer left behind is removed.
+    Returns:
+        The checkpoint, or None if there is none, and a message for each damaged checkpoint that is newer.
     """
     remove_leftovers(folder)
-    complaints: list[str] = []
+    damaged: list[str] = []
     for path in checkpoint_files(folder):
         try:
-            return load_tensors(path), complaints
+            return load_tensors(path), damaged
         except ValueError as error:
-            complaints.append(str(error))
-    return None, complaints
+            damaged.append(str(error))
+    return None, damaged

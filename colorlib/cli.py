@@ -1,4 +1,7 @@
-"""The command line: what may be written on it, and how a command ends. `commands` does what it says."""
+"""Command line `colorlib`: the options and the handler of each command.
+
+Handlers import what they need, so `colorlib --help` loads neither torch nor NumPy.
+"""
 
 import argparse
 import io
@@ -7,122 +10,412 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from colorlib import commands
-from colorlib.companion import sweep_command
+from colorlib.companion.sweeps import command as sweep_command
 
 EXAMPLES = """\
 examples:
-  colorlib doctor                                          what this machine has, and how long each profile takes
-  colorlib data fetch bsds500                              download the photographs, verified
+  colorlib doctor                                          this machine, and how long each profile takes on it
+  colorlib data fetch bsds500                              download the photographs and verify them
   colorlib train runs/mine --photos folder:~/Pictures      train the paper's network on your own photographs
   colorlib train runs/lr --profile cpu --set learning_rate=3e-4
   colorlib colorize old.jpg                                color a photograph: old-colorized.jpg
-  colorlib colorize albums/ -o colored/ --overwrite        color all in a folder
-  colorlib evaluate runs/mine                              score it on its test split
+  colorlib colorize albums/ -o colored/ --overwrite        color every photograph in a folder
+  colorlib evaluate runs/mine                              score a run on its test split
 """
 
 
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib train`."""
+    parser.add_argument("run", type=Path, help="run directory; the same command resumes it")
+    parser.add_argument(
+        "--profile", help="start from notebooks/profiles/<PROFILE>.yaml instead of the paper's settings"
+    )
+    parser.add_argument("--photos", help="bsds500, bundled, folder:PATH, torchvision:NAME, … (colorlib data list)")
+    parser.add_argument("--seed", help="sets the initial weights and the crops (default 0)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any field of colorlib.config.RunConfig"
+    )
+    parser.add_argument("--restart", action="store_true", help="discard another run's state in this directory")
+    _add_device_options(parser)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a run, or resume it from its last checkpoint."""
+    from tqdm import tqdm
+
+    from colorlib import trainer
+    from colorlib.config import RunConfig, override
+    from colorlib.device import is_main_process, process_group
+    from colorlib.photos.decode import MAX_PIXELS
+    from colorlib.runs import Epoch, Notice
+
+    # Settings: defaults, then the profile, then options
+    config = RunConfig()
+    if options.profile:
+        from colorlib.profiles import load_profile
+
+        config = load_profile(options.profile).config
+    settings = dict(_parse_setting(text) for text in options.set)
+    settings |= {name: getattr(options, name) for name in ("photos", "seed") if getattr(options, name) is not None}
+    config = override(config, settings)
+    # Train, with a progress bar of the updates
+    with process_group(options.device):
+        events = trainer.train(
+            config,
+            options.run,
+            device=options.device,
+            threads=options.threads,
+            restart=options.restart,
+            max_pixels=options.max_pixels or MAX_PIXELS,
+        )
+        # Under torchrun only the main process prints.
+        with tqdm(total=config.updates, unit="update", dynamic_ncols=True, disable=not is_main_process()) as bar:
+            for event in events:
+                if isinstance(event, Notice):
+                    bar.write(event.text, file=sys.stderr)
+                    continue
+                if isinstance(event, Epoch):
+                    bar.set_description(f"epoch {event.epoch} of {config.epochs}, loss {event.training_loss:.5f}")
+                    if event.step > bar.n:  # epochs before the resume say nothing about the speed of this process
+                        bar.initial = event.step
+                bar.update(event.step - bar.n)
+        if is_main_process():
+            print(f"{options.run}: {config.epochs} epochs, {config.updates} updates")
+            print(f"score it with: colorlib evaluate {options.run}")
+    return 0
+
+
+def _parse_setting(text: str) -> tuple[str, str]:
+    """Return name and value of an option `--set NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: expected NAME=VALUE, for example --set learning_rate=3e-4")
+    return name.strip(), value.strip()
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib evaluate`."""
+    parser.add_argument("run", type=Path, help="run directory")
+    parser.add_argument("--photos", help="other photographs than those it was trained on")
+    parser.add_argument("--split", default="test", help="train, val or test (default test)")
+    _add_device_options(parser)
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Score a finished run and print its metrics."""
+    import json
+
+    from tqdm import tqdm
+
+    from colorlib.config import config_of_record
+    from colorlib.device import is_main_process, prepare, process_group
+    from colorlib.evaluate import score_run
+    from colorlib.photos.decode import MAX_PIXELS
+    from colorlib.runs import Run, score_files
+
+    # Score, with a progress bar of the photographs
+    own = config_of_record(Run(options.run).record()).photos
+    photos = options.photos or own
+    with process_group(options.device):
+        device, limit = prepare(options.device, options.threads), options.max_pixels or MAX_PIXELS
+        with tqdm(unit="photo", dynamic_ncols=True, disable=not is_main_process()) as bar:
+            for done, bar.total in score_run(
+                options.run, photos=photos, split=options.split, device=device, max_pixels=limit
+            ):
+                bar.update(done - bar.n)
+        if not is_main_process():
+            return 0
+    # Print the pooled metrics
+    path, _ = score_files(options.run, photos, options.split, own=own)
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    for method, found in metrics["methods"].items():
+        print(
+            f"{method}: MSE {found['mse']['value']:.5f}, PSNR of it {_decibels(found['psnr_of_mse'])}, "
+            f"mean PSNR {_decibels(found['mean_psnr'])}, on {found['images']} photographs"
+        )
+    return 0
+
+
+def _decibels(estimate: dict[str, float | None]) -> str:
+    """Return an estimate in a metrics.json as text; null stands for an infinity or NaN."""
+    value = estimate["value"]
+    return "not finite" if value is None else f"{value:.2f} dB"
+
+
+def add_colorize(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib colorize`."""
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTO", help="a file, a folder (with its subfolders), or a pattern"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="a file for one photograph, else a folder (default: next to the photographs)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace copies that exist")
+    parser.add_argument("--compare", action="store_true", help="write gray, original and prediction side by side")
+    tone = parser.add_mutually_exclusive_group()
+    tone.add_argument(
+        "--keep-luminance",
+        action="store_true",
+        help="keep the photograph's lightness, so its sharpness (default)",
+    )
+    tone.add_argument("--raw", action="store_true", help="the network's raw RGB output")
+    parser.add_argument("--saturation", type=float, default=1.0, help="factor on a and b (default 1)")
+    parser.add_argument("--weights", type=Path, metavar="RUN", help="a run directory (default: the committed weights)")
+    _add_device_options(parser)
+
+
+def colorize(options: argparse.Namespace) -> int:
+    """Color photographs; return 1 if one of them could not be colored."""
+    from tqdm import tqdm
+
+    from colorlib.colorize import load_colorizer
+    from colorlib.colorize.batch import Progress, make_copies, pixels_to_color, plan_copies
+    from colorlib.device import prepare
+    from colorlib.photos.decode import MAX_PIXELS
+
+    # Plan the copies and load the network
+    copies = plan_copies(options.photos, options.output, compare=options.compare)
+    device = prepare(options.device, options.threads)
+    colorizer = load_colorizer(
+        options.weights, device=str(device), keep_luminance=not options.raw, saturation=options.saturation
+    )
+    # Color, with a progress bar of the pixels; a failed photograph does not stop the others
+    failed = 0
+    limits = {"overwrite": options.overwrite, "max_pixels": options.max_pixels or MAX_PIXELS}
+    left = {copy: pixels_to_color(copy, **limits) for copy in copies}
+    total = sum(left.values())
+    with tqdm(total=total, unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
+        for event in make_copies(copies, colorizer, compare=options.compare, **limits):
+            if isinstance(event, Progress):
+                left[event.copy] -= event.pixels
+                bar.update(event.pixels)
+            elif event.failure:
+                failed += 1
+                bar.total = total = total - left[event.copy]  # its remaining pixels will not be colored
+                bar.write(f"not colored: {event.failure}", file=sys.stderr)
+            else:
+                bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=sys.stdout)
+    print(f"{len(copies) - failed} of {len(copies)} photograph{'s' if len(copies) != 1 else ''} colored")
+    return 1 if failed else 0
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib data`."""
+    parser.add_argument("action", choices=("list", "fetch", "verify"))
+    parser.add_argument("source", nargs="?", help="the source (default for list and verify: all of them)")
+
+
+def data(options: argparse.Namespace) -> int:
+    """List, fetch or verify photographs."""
+    from tqdm import tqdm
+
+    from colorlib.photos import SOURCES, find_source, open_photos
+    from colorlib.photos.download import PhotosMissingError
+    from colorlib.photos.sources import Downloadable
+
+    # Fetch one source
+    if options.action == "fetch":
+        if options.source is None:
+            raise ValueError("name the source to fetch, for example `colorlib data fetch bsds500`")
+        source = find_source(options.source)
+        if not isinstance(source, Downloadable):
+            raise ValueError(
+                f"{options.source} needs no fetching: it is here already, or is downloaded at its first use"
+            )
+        for _ in tqdm(source.fetch(), total=source.files_to_fetch, unit="file", dynamic_ncols=True):
+            pass
+        print(f"{options.source}: complete and verified")
+        return 0
+    # List or verify; `list` does not fail on sources that are not on this machine
+    failed = False
+    for name in [options.source] if options.source else SOURCES:
+        source = find_source(name)
+        counts = []
+        for split in source.splits:
+            try:
+                counts.append(f"{len(open_photos(name, split))} {split}")
+            except PhotosMissingError as error:
+                counts = ["not on this machine" if options.action == "list" else str(error)]
+                failed = failed or options.action == "verify"
+                break
+            except ValueError as error:
+                counts, failed = [str(error)], True
+                break
+        print(f"{name}: {', '.join(counts)}\n    terms: {source.terms}")
+    return 1 if failed else 0
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib doctor`."""
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Describe this machine and estimate how long each profile takes on it."""
+    from colorlib.companion.doctor import report
+
+    print(report(threads=options.threads))
+    return 0
+
+
+def add_reproduce(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib reproduce`."""
+    parser.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
+    parser.add_argument("--photos", help="other photographs than the profile's, for example cifar10")
+    parser.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
+    parser.add_argument("--only", help="one notebook, for example 03_figure1, and those that it depends on")
+    parser.add_argument("--no-training", action="store_true", help="use runs trained and evaluated elsewhere")
+    parser.add_argument("--force", action="store_true", help="redo steps that are up to date")
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Execute the notebooks and build the report."""
+    from colorlib.companion import reproduce as reproduction
+
+    return reproduction.reproduce(
+        options.profile,
+        photos=options.photos,
+        seeds=sweep_command.parse_seeds(options.seeds),
+        only=options.only,
+        force=options.force,
+        train=not options.no_training,
+    )
+
+
+def add_claims(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib claims`."""
+    parser.add_argument("--profile", default="paper", help="the profile whose runs are judged (default paper)")
+    parser.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
+
+
+def claims(options: argparse.Namespace) -> int:
+    """Judge the paper's claims and print the verdicts."""
+    from colorlib.companion.claims.claims import write_claims
+    from colorlib.companion.claims.text import terminal
+    from colorlib.companion.results import Results
+    from colorlib.profiles import load_profile
+
+    seeds = sweep_command.parse_seeds(options.seeds)
+    print(terminal(write_claims(Results(load_profile(options.profile, seeds=seeds)))))
+    return 0
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib verify`."""
+    parser.add_argument("--profile", help="one profile (default: all with committed results)")
+    parser.add_argument("--retrain", action="store_true", help="also retrain every run and compare its results")
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check that the committed results still follow from the code."""
+    from colorlib.companion.verify import verify as verification
+    from colorlib.companion.verify.compare import Outcome
+    from colorlib.profiles import PROJECT, load_profile
+
+    names = [options.profile] if options.profile else verification.committed_profiles()
+    if not names:
+        raise ValueError("no results are committed yet; `make reproduce PROFILE=cpu` writes some")
+    # Run the checks of each profile, printing each result as it comes
+    checks, environments = [], []
+    for profile in map(load_profile, names):
+        environments.append(f"{profile.name}: {verification.environment(profile)}")
+        print(environments[-1], flush=True)
+        for check in verification.verify(profile, retrain=options.retrain):
+            print(verification.terminal(check), flush=True)
+            checks.append(check)
+    # Write the page of all results
+    page = PROJECT / "results" / verification.PAGE
+    verification.write_page(checks, environments, page)
+    print(f"{verification.verdict(checks)}; see {page.relative_to(PROJECT).as_posix()}")
+    return 1 if any(check.outcome == Outcome.DIFFERS for check in checks) else 0
+
+
+def add_paper(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib paper`."""
+    parser.add_argument("--profile", default="paper", help="the profile whose results it reports (default paper)")
+
+
+def paper(options: argparse.Namespace) -> int:
+    """Write the article as PDF."""
+    from colorlib.companion.article import write_article
+    from colorlib.companion.results import Results
+    from colorlib.profiles import load_profile
+
+    print(write_article(Results(load_profile(options.profile))))
+    return 0
+
+
+def readme(options: argparse.Namespace) -> int:
+    """Update the generated parts of README.md."""
+    from colorlib.companion.report.page import README, write_readme
+
+    print(f"{README.name}: {'updated' if write_readme() else 'up to date'}")
+    return 0
+
+
+COMMANDS: dict[
+    str, tuple[str, Callable[[argparse.ArgumentParser], None] | None, Callable[[argparse.Namespace], int]]
+] = {
+    "train": ("train a run, or resume an interrupted one", add_train, train),
+    "evaluate": ("score a finished run and write metrics.json and per_image.csv", add_evaluate, evaluate),
+    "colorize": ("color photographs: files, folders, patterns", add_colorize, colorize),
+    "data": ("list, fetch or verify photographs", add_data, data),
+    "doctor": ("describe this machine and how long each profile takes on it", add_doctor, doctor),
+    "claims": ("measure every claim of the paper and print the verdicts", add_claims, claims),
+    "verify": ("check that the committed results still follow from the code", add_verify, verify),
+    "paper": ("write the article as PDF, from results/", add_paper, paper),
+    "sweep": (
+        "execute a notebook at many points: notebooks/sweeps/<SWEEP>.yaml",
+        sweep_command.add_sweep,
+        sweep_command.sweep,
+    ),
+    "readme": ("update the generated parts of README.md, from results/", None, readme),
+    "reproduce": ("execute the notebooks: figures, tables and report", add_reproduce, reproduce),
+}
+"""Commands by name: help text, function that adds the options (None without options), handler."""
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `train`, `evaluate` and `colorize` share."""
+    parser.add_argument("--max-pixels", type=int, help="refuse larger photographs (default 250 million)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the argument parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="colorlib",
         description="Train, evaluate and reproduce the paper's image colorization.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    added = parser.add_subparsers(dest="command", required=True, metavar="command")
-
-    train = added.add_parser("train", help="train a run, or go on with an interrupted one")
-    train.add_argument("run", type=Path, help="run directory; the same command resumes it")
-    train.add_argument("--profile", help="start from notebooks/profiles/<PROFILE>.yaml instead of the paper's settings")
-    train.add_argument("--photos", help="bsds500, bundled, folder:PATH, torchvision:NAME, … (colorlib data list)")
-    train.add_argument("--seed", help="decides the initial weights and the crops (default 0)")
-    train.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other setting of colorlib.config.RunConfig",
-    )
-    train.add_argument("--restart", action="store_true", help="discard another run's state in this directory")
-    _device_options(train)
-
-    evaluate = added.add_parser("evaluate", help="score a finished run: metrics.json and per_image.csv")
-    evaluate.add_argument("run", type=Path, help="run directory")
-    evaluate.add_argument("--photos", help="photographs other than those it was trained on")
-    evaluate.add_argument("--split", default="test", help="train, val or test (default test)")
-    _device_options(evaluate)
-
-    colorize = added.add_parser("colorize", help="color photographs: files, folders, patterns")
-    colorize.add_argument("photos", nargs="+", metavar="PHOTO", help="a file, a folder (with all in it), or a pattern")
-    colorize.add_argument(
-        "-o", "--output", type=Path, help="a file for one photograph, else a folder (default: beside the photographs)"
-    )
-    colorize.add_argument("--overwrite", action="store_true", help="replace copies that exist")
-    colorize.add_argument("--compare", action="store_true", help="write gray, original and prediction side by side")
-    tone = colorize.add_mutually_exclusive_group()
-    tone.add_argument(
-        "--keep-luminance", action="store_true", help="the photograph's own lightness, so its sharpness (default)"
-    )
-    tone.add_argument("--raw", action="store_true", help="the network's RGB as it is")
-    colorize.add_argument("--saturation", type=float, default=1.0, help="what colors are multiplied by (default 1)")
-    colorize.add_argument(
-        "--weights", type=Path, metavar="RUN", help="a run directory (default: the committed weights)"
-    )
-    _device_options(colorize)
-
-    data = added.add_parser("data", help="photographs: list, fetch or verify them")
-    data.add_argument("action", choices=("list", "fetch", "verify"))
-    data.add_argument("source", nargs="?", help="which source; all of them without it (list, verify)")
-
-    doctor = added.add_parser("doctor", help="what this machine has, and what each profile costs here")
-    doctor.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
-
-    claims = added.add_parser("claims", help="every claim of the paper, what was measured, and the verdict")
-    claims.add_argument("--profile", default="paper", help="the runs that decide (default paper)")
-    claims.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
-
-    verify = added.add_parser("verify", help="hold the committed results against the code that is checked out")
-    verify.add_argument("--profile", help="one profile (default: all that are committed)")
-    verify.add_argument("--retrain", action="store_true", help="also train every run anew and compare what it leaves")
-
-    paper = added.add_parser("paper", help="the article as PDF, from results/")
-    paper.add_argument("--profile", default="paper", help="whose results it reports (default paper)")
-
-    sweep_command.add(added)
-
-    added.add_parser("readme", help="the measured parts of README.md, from results/")
-
-    reproduce = added.add_parser("reproduce", help="execute the notebooks: figures, table and report")
-    reproduce.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
-    reproduce.add_argument("--photos", help="other photographs than the profile's, for example cifar10")
-    reproduce.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
-    reproduce.add_argument("--only", help="one notebook, for example 03_figure1, with what it needs")
-    reproduce.add_argument("--no-training", action="store_true", help="take runs trained and evaluated elsewhere")
-    reproduce.add_argument("--force", action="store_true", help="do again what is up to date")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (help_text, add_options, _) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text)
+        if add_options:
+            add_options(command)
     return parser
 
 
-def _device_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-pixels", type=int, help="refuse larger photographs (default 250 million)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
-    parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 failed, 2 the command line is wrong, 130 interrupted."""
+    """Run a command and return its exit status: 0 done, 1 failed, 130 interrupted.
+
+    Raises:
+        SystemExit: after `--help`, or with status 2 if the command line is wrong.
+    """
     options = build_parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text in the terminal's encoding
+        if isinstance(stream, io.TextIOWrapper):  # file names may contain characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    command: Callable[[argparse.Namespace], int] = getattr(commands, options.command)
+    _, _, run = COMMANDS[options.command]
     try:
-        return command(options)
+        return run(options)
     except KeyboardInterrupt:
-        # Its loops would tell of the kernels that die now, after the last word was said.
+        # Silence asyncio, which would report the dying notebook kernels after the last line.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        resumed = "; the same command goes on from the last checkpoint"
-        print(f"interrupted{resumed if options.command in ('train', 'reproduce', 'sweep') else ''}", file=sys.stderr)
+        resumes = "; the same command resumes from the last checkpoint"
+        print(f"interrupted{resumes if options.command in ('train', 'reproduce', 'sweep') else ''}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         print(f"colorlib {options.command}: {error}", file=sys.stderr)

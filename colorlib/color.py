@@ -1,8 +1,8 @@
-"""sRGB and CIE LAB: pure functions on tensors.
+"""Conversions between sRGB and CIE LAB: pure functions on tensors.
 
-Conventions are those of IEC 61966-2-1 (sRGB) and of CIE 15 with illuminant D65 and the 2 degree observer, with the
-constants that scikit-image uses, so that its `rgb2lab` is an independent truth for the tests. Every function keeps the
-shape `(..., 3, H, W)` or `(..., 1, H, W)`; L lies in [0, 100], a and b in about [-128, 128].
+They follow IEC 61966-2-1 (sRGB) and CIE 15 with illuminant D65 and the 2 degree observer, with the constants of
+scikit-image, whose `rgb2lab` is the independent reference of the tests. Images have the shape `(..., 3, H, W)` or, for
+L alone, `(..., 1, H, W)`; L lies in [0, 100], a and b in about [-128, 128].
 """
 
 from collections.abc import Callable
@@ -29,34 +29,39 @@ OFFSET = 16.0 / 116.0
 
 
 def srgb_to_linear(srgb: Tensor) -> Tensor:
-    """Undo the sRGB transfer function: values in [0, 1] to linear light in [0, 1]."""
+    """Undo the sRGB transfer function: float in [0, 1] to linear light in [0, 1], any shape."""
     return torch.where(srgb > 0.04045, ((srgb + 0.055) / 1.055).clamp(min=0.0) ** 2.4, srgb / 12.92)
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
-    """Apply the sRGB transfer function; negative light stays on the linear branch."""
+    """Apply the sRGB transfer function: linear light to sRGB, any shape; negative values stay on the linear branch."""
     bright = 1.055 * linear.clamp(min=0.0031308) ** (1.0 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, bright, linear * 12.92)
 
 
-def made_once(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Keep a constant where it is used: to copy it anew at each use would make a GPU wait for the host.
+def cached_constant(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Decorate a function that returns a constant tensor, so that each device copies it once.
 
-    Made outside inference mode, or training could not use what validation asked for first.
+    A copy at each use would make a GPU wait for the host. The tensor is computed outside inference mode: otherwise a
+    constant that validation computed first could not be used in training.
     """
-    kept: Callable[P, Tensor] = cache(torch.inference_mode(mode=False)(make))  # type: ignore[assignment]
-    return kept
+    cached: Callable[P, Tensor] = cache(torch.inference_mode(mode=False)(make))  # type: ignore[assignment]
+    return cached
 
 
-@made_once
-def _linear_of_byte(device: torch.device) -> Tensor:
+@cached_constant
+def _linear_light_table(device: torch.device) -> Tensor:
     return srgb_to_linear(torch.arange(256, dtype=torch.float64) / 255.0).to(device, torch.float32)
 
 
 def linear_light(rgb: Tensor) -> Tensor:
-    """Linear light in [0, 1] of sRGB: float in [0, 1], or uint8 in 0..255 by a table of 256 entries (much faster)."""
+    """Return the linear light of sRGB, in [0, 1] and of the same shape.
+
+    Args:
+        rgb: float in [0, 1], or uint8 in 0..255, which is looked up in a table of 256 entries (much faster).
+    """
     if rgb.dtype == torch.uint8:
-        return _linear_of_byte(rgb.device)[rgb.int()]
+        return _linear_light_table(rgb.device)[rgb.int()]
     return srgb_to_linear(rgb)
 
 
@@ -69,7 +74,7 @@ def _cie_f_inverse(f: Tensor) -> Tensor:
 
 
 def lightness(rgb: Tensor) -> Tensor:
-    """L of CIE LAB alone, without the rest of the conversion.
+    """Return L of CIE LAB, without computing a and b.
 
     Args:
         rgb: `(..., 3, H, W)`, uint8 in 0..255 or float in [0, 1].
@@ -83,22 +88,23 @@ def lightness(rgb: Tensor) -> Tensor:
     return (116.0 * _cie_f(luminance) - 16.0).unsqueeze(-3)
 
 
-@made_once
+@cached_constant
 def _ratios_from_linear(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Linear sRGB -> X, Y, Z, each over the white's: `(3, 3)`."""
+    """Return the matrix from linear sRGB to X, Y, Z, each divided by that of white: `(3, 3)`."""
     to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
     return (to_xyz / white[:, None]).to(device, dtype)
 
 
-@made_once
+@cached_constant
 def _linear_from_ratios(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the inverse of `_ratios_from_linear`."""
     to_xyz, white = (torch.tensor(values, dtype=torch.float64) for values in (XYZ_FROM_RGB, WHITE_D65))
     matrix: Tensor = torch.linalg.inv(to_xyz) * white[None, :]
     return matrix.to(device, dtype)
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """sRGB to CIE LAB.
+    """Convert sRGB to CIE LAB.
 
     Args:
         rgb: `(..., 3, H, W)`, uint8 in 0..255 or float in [0, 1].
@@ -113,7 +119,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """CIE LAB to sRGB; colors outside the sRGB gamut are clipped to it channel by channel.
+    """Convert CIE LAB to sRGB; colors outside the sRGB gamut are clipped channel by channel.
 
     Args:
         lab: `(..., 3, H, W)` float: L in [0, 100], a and b in about [-128, 128].
@@ -131,7 +137,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def gray_rgb(light: Tensor) -> Tensor:
-    """The gray sRGB image that has this L, that is a = b = 0.
+    """Return the gray sRGB image of this L, that is, with a = b = 0.
 
     Args:
         light: `(..., 1, H, W)` float, L in [0, 100].
@@ -144,12 +150,12 @@ def gray_rgb(light: Tensor) -> Tensor:
     return torch.cat((gray, gray, gray), dim=-3)
 
 
-@made_once
+@cached_constant
 def ab_bins(step: int = 10) -> Tensor:
-    """The centers of the cells of an ab grid in which some color of 8-bit sRGB lies.
+    """Return the centers of the cells of a grid over a and b that contain colors of 8-bit sRGB.
 
-    Zhang et al. (2016, Sec. 2) count 313 for a step of 10; how many there are depends on what counts as in gamut, and
-    here every third level of each channel is tried.
+    Zhang et al. (2016, Sec. 2) count 313 cells for a step of 10. The number depends on how the gamut is sampled; here,
+    every third level of each channel.
 
     Args:
         step: side of a cell in units of a and b.
@@ -165,5 +171,5 @@ def ab_bins(step: int = 10) -> Tensor:
 
 
 def to_bytes(rgb: Tensor) -> Tensor:
-    """Round `[0, 1]` floats to the 256 levels an 8-bit file holds: uint8 of the same shape."""
+    """Convert float in [0, 1] to uint8 in 0..255, rounded and clipped, of the same shape."""
     return (rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)

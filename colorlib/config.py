@@ -1,4 +1,4 @@
-"""The frozen description of a run. Every override, from a profile, a notebook or a command line, takes one path."""
+"""Configuration of a run, `RunConfig`, and `override`, which every profile, notebook and command line goes through."""
 
 import dataclasses
 import difflib
@@ -10,31 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from colorlib.learner import PRECISIONS, SCHEDULES
+from colorlib.losses import OBJECTIVES
 from colorlib.model import NETWORKS
-from colorlib.objectives import OBJECTIVES
+from colorlib.optim import PRECISIONS, SCHEDULES
 from colorlib.targets import TARGETS
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A method, photographs, a budget and a seed. The defaults are the paper's where it states them."""
+    """Settings of one run: method, photographs, budget and seed. The defaults are the paper's where it states them."""
 
     photos: str = "bsds500"
-    """Which photographs: a row of `colorlib.photos.SOURCES`, `folder:PATH` or `torchvision:NAME`; `@256` shrinks them,
-    `~0.1` takes a tenth of the training split, `+` joins a second source."""
+    """Photographs to train on: a row of `colorlib.photos.SOURCES`, `folder:PATH` or `torchvision:NAME`; `@256` resizes
+    them, `~0.1` takes a tenth of the training split, `+` adds a second source."""
     target: str = "rgb"
-    """What is predicted: a row of `colorlib.targets.TARGETS`. The paper: RGB (Sec. III.A)."""
+    """Quantity that the network predicts: a row of `colorlib.targets.TARGETS`. The paper: RGB (Sec. III.A)."""
     network: str = "encoder-decoder"
-    """How: a row of `colorlib.model.NETWORKS`. The paper's is the first."""
+    """Architecture: a row of `colorlib.model.NETWORKS`. The paper's is the first."""
     objective: str = "mse"
-    """What is rewarded: a row of `colorlib.objectives.OBJECTIVES`. The paper: mean squared error (Sec. III.C)."""
+    """Training loss: a row of `colorlib.losses.OBJECTIVES`. The paper: mean squared error (Sec. III.C)."""
     epochs: int = 100
-    """Epochs of training. The paper: 100, convergence said to be seen around 40 (Sec. III.E)."""
+    """Number of epochs. The paper: 100, with convergence reported around 40 (Sec. III.E)."""
     crops_per_epoch: int = 1600
-    """Crops an epoch takes from the training photographs (open in the paper)."""
+    """Training crops per epoch (not stated in the paper)."""
     crop_size: int = 48
-    """Side of a training and validation crop in pixels (open in the paper)."""
+    """Side of training and validation crops in pixels (not stated in the paper)."""
     batch_size: int = 16
     """Crops per update. The paper: 16 (Sec. III.E)."""
     learning_rate: float = 1e-3
@@ -46,31 +46,34 @@ class RunConfig:
     turn_probability: float = 0.75
     """Probability of a quarter, half or three-quarter turn; 0.75 makes all four orientations equally likely."""
     schedule: str = "constant"
-    """What becomes of the learning rate: a row of `colorlib.learner.SCHEDULES`. The paper: constant, by its silence."""
+    """Learning-rate schedule: a row of `colorlib.optim.SCHEDULES`. The paper states none, so constant."""
     ema: float = 0.0
-    """Share of itself that a running mean of the weights keeps at each update; 0, as in the paper, keeps no mean."""
+    """Decay of the exponential moving average of the weights at each update; 0, as in the paper, keeps no average."""
     precision: str = "float32"
-    """What the network computes in while it learns: a row of `colorlib.learner.PRECISIONS`. The paper does not say."""
+    """Floating-point format of the forward pass in training: a row of `colorlib.optim.PRECISIONS` (not stated)."""
     keep_epochs: tuple[int, ...] = (1, 2, 5, 10, 20)
-    """Epochs whose weights are kept beside the final ones."""
+    """Epochs whose weights are kept, in addition to the final ones."""
     seed: int = 0
-    """Decides the initial weights, the crops and their order."""
+    """Seed of the initial weights, the crops and their order."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run, naming the setting and the mend."""
+        """Raise a ValueError for the first invalid setting; the message names it and the valid values."""
+        # Names of rows in tables
         tables: dict[str, Mapping[str, object]] = {
             "target": TARGETS, "network": NETWORKS, "objective": OBJECTIVES, "schedule": SCHEDULES,
             "precision": PRECISIONS,
         }  # fmt: skip
         for name, table in tables.items():
-            _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: there are {', '.join(table)}")
+            _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: choose one of {', '.join(table)}")
+        # A loss fits the kind of target that it compares with
         kind = TARGETS[self.target].kind
         fitting = [name for name, row in OBJECTIVES.items() if row.takes == kind]
         _require(
             self.objective in fitting,
-            f"objective={self.objective!r} does not reward what target={self.target!r} predicts, {kind}; with it go "
+            f"objective={self.objective!r} does not fit target={self.target!r}, which predicts {kind}; choose one of "
             f"{', '.join(fitting)}",
         )
+        # Ranges of numbers
         for name in ("epochs", "crops_per_epoch", "crop_size", "batch_size"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: it must be at least 1")
         _require(
@@ -82,7 +85,7 @@ class RunConfig:
         )
         _require(0 <= self.ema < 1, f"ema={self.ema}: it must be at least 0 and below 1")
         for name in ("flip_probability", "turn_probability"):
-            _require(0 <= getattr(self, name) <= 1, f"{name}={getattr(self, name)}: it must lie in [0, 1]")
+            _require(0 <= getattr(self, name) <= 1, f"{name}={getattr(self, name)}: it must be in [0, 1]")
         _require(
             all(epoch >= 1 for epoch in self.keep_epochs),
             f"keep_epochs={self.keep_epochs}: epochs are counted from 1",
@@ -91,7 +94,7 @@ class RunConfig:
 
     @property
     def updates_per_epoch(self) -> int:
-        """Batches, and so updates of the weights, in one epoch."""
+        """Updates of the weights in one epoch: one per batch, the smaller last one included."""
         return -(-self.crops_per_epoch // self.batch_size)
 
     @property
@@ -100,20 +103,20 @@ class RunConfig:
         return self.epochs * self.updates_per_epoch
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
+def _require(condition: bool, message: str) -> None:
+    if not condition:
         raise ValueError(message)
 
 
 def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """Return `config` with `settings` in place of what it held.
+    """Return a copy of `config` with some settings changed.
 
     Args:
-        config: where to start from.
-        settings: field names and values; a string is read as the field's type, as command lines give it.
+        config: the configuration to start from.
+        settings: field names and values; a string, as from a command line, is parsed as the field's type.
 
     Raises:
-        ValueError: an unknown name (the message suggests the nearest), or a value of the wrong type or range.
+        ValueError: a name is unknown (the message suggests the nearest), or a value has the wrong type or range.
     """
     fields = typing.get_type_hints(RunConfig)
     changed = {}
@@ -127,7 +130,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
-    """`value` as `kind`, or a ValueError; nothing is rounded or guessed."""
+    """Return `value` as type `kind` or raise a ValueError; nothing is rounded or guessed."""
     wrong = ValueError(f"{name}={value!r}: expected {getattr(kind, '__name__', str(kind))}")
     if isinstance(kind, types.GenericAlias):  # tuple[int, ...]
         if isinstance(value, str):
@@ -148,11 +151,11 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def config_of_record(record: Mapping[str, Any]) -> RunConfig:
-    """The configuration in a run.json; settings that did not exist yet have their defaults."""
+    """Return the configuration in a run.json; settings newer than the file get their defaults."""
     return override(RunConfig(), record["config"])
 
 
 def as_json(config: RunConfig) -> dict[str, Any]:
-    """The configuration as JSON holds it."""
+    """Return the configuration as JSON types: a dictionary in which tuples are lists."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return plain

@@ -1,8 +1,7 @@
-"""Photographs become batches: keyed crops, flips and quarter turns for training, an exact order for everything else.
+"""Training batches (random crops, flips and quarter turns) and center crops for validation.
 
-All photographs are decoded once and kept as uint8, on the GPU where they fit. Which photographs an epoch takes, and
-what is done to them, is a small table (`EpochPlan`) that is a function of (seed, epoch) alone: row i of it can be made
-again at any time.
+All photographs are decoded once and kept as uint8, on the GPU if they fit. The crops of an epoch are a small table
+(`EpochPlan`) that depends on (seed, epoch) alone, so any row of it can be recomputed at any time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colorlib import keys
-from colorlib.images import Pixels
+from colorlib import rng
+from colorlib.photos.decode import Pixels
 
 CPU = torch.device("cpu")
 VALIDATION_PHOTOS = 500
-"""Validation takes at most so many photographs, spread evenly over their split, lest it cost more than training."""
+"""Maximum number of validation photographs, spread evenly over the split: more would cost more time than training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How a training crop is taken from a photograph (Sec. III.D; what the paper leaves open: paper/deviations.md)."""
+    """Augmentation of a training crop (Sec. III.D; for what the paper leaves open see paper/deviations.md)."""
 
     crop_size: int
     """Side of the square crop in pixels, at the photograph's own resolution."""
@@ -35,42 +34,49 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochPlan:
-    """What one epoch trains on: for each crop its photograph, its corner, its flip and its quarter turns."""
+    """Crops of one epoch: one array per property, one entry per crop."""
 
     photo: NDArray[np.int64]
+    """Index of the photograph."""
     top: NDArray[np.int64]
+    """First row of the crop in the photograph."""
     left: NDArray[np.int64]
+    """First column of the crop in the photograph."""
     flip: NDArray[np.bool_]
+    """True if the crop is flipped horizontally, before any turn."""
     turns: NDArray[np.int64]
+    """Counterclockwise quarter turns, 0 to 3."""
 
 
 def plan_epoch(sizes: NDArray[np.int64], crops: int, augmentation: Augmentation, *, seed: int, epoch: int) -> EpochPlan:
-    """Plan an epoch: every photograph is taken equally often (to within one crop), in random order.
+    """Return the crops of an epoch: every photograph equally often (to within one crop), in random order.
 
     Args:
-        sizes: `(N, 2)` heights and widths of the photographs.
-        crops: how many crops the epoch takes.
-        augmentation: how they are taken.
+        sizes: `(N, 2)` heights and widths of the photographs in pixels, none below the crop size.
+        crops: number of crops in the epoch.
+        augmentation: crop size and probabilities.
         seed: the run's seed.
         epoch: counted from 1.
     """
+    # One random order of all photographs after another, until there are enough crops
     rounds = -(-crops // len(sizes))
-    orders = [keys.permutation(len(sizes), seed, "order of photographs", epoch, round_) for round_ in range(rounds)]
+    orders = [rng.permutation(len(sizes), seed, "order of photographs", epoch, round_) for round_ in range(rounds)]
     photo = np.concatenate(orders)[:crops]
+    # Each property has its own random numbers, so a change of one probability leaves the others unchanged.
     room = sizes[photo] - augmentation.crop_size + 1
-    turned = keys.uniforms(crops, seed, "turned", epoch) < augmentation.turn_probability
-    turns = 1 + keys.integers(np.full(crops, 3), seed, "quarter turns", epoch)
+    turned = rng.uniforms(crops, seed, "turned", epoch) < augmentation.turn_probability
+    turns = 1 + rng.integers(np.full(crops, 3), seed, "quarter turns", epoch)
     return EpochPlan(
         photo=photo,
-        top=keys.integers(room[:, 0], seed, "top of crop", epoch),
-        left=keys.integers(room[:, 1], seed, "left of crop", epoch),
-        flip=keys.uniforms(crops, seed, "flipped", epoch) < augmentation.flip_probability,
+        top=rng.integers(room[:, 0], seed, "top of crop", epoch),
+        left=rng.integers(room[:, 1], seed, "left of crop", epoch),
+        flip=rng.uniforms(crops, seed, "flipped", epoch) < augmentation.flip_probability,
         turns=np.where(turned, turns, 0),
     )
 
 
 class TrainingPhotos:
-    """Decoded training photographs, from which each epoch takes its batches."""
+    """Decoded training photographs and the batches of any epoch."""
 
     def __init__(
         self,
@@ -79,13 +85,13 @@ class TrainingPhotos:
         augmentation: Augmentation,
         device: torch.device = CPU,
     ) -> None:
-        """Keep the photographs.
+        """Move the photographs to `device`.
 
         Args:
-            pixels: each `(H, W, 3)` uint8; not copied on the CPU.
-            names: what errors call them.
-            augmentation: how crops are taken.
-            device: where they are kept, and where crops are cut, flipped and turned.
+            pixels: each `(H, W, 3)` uint8; not copied if `device` is the CPU.
+            names: their names, for error messages.
+            augmentation: crop size and probabilities.
+            device: where photographs are kept, and where crops are cut, flipped and turned.
 
         Raises:
             ValueError: a photograph is smaller than the crop.
@@ -97,25 +103,27 @@ class TrainingPhotos:
         self.augmentation = augmentation
 
     def batches(
-        self, crops: int, batch_size: int, *, seed: int, epoch: int, part: Callable[[int], range] = range
+        self, crops: int, batch_size: int, *, seed: int, epoch: int, shard: Callable[[int], range] = range
     ) -> Iterator[Tensor]:
-        """Yield the epoch's batches, each `(B, 3, S, S)` uint8; the last one is smaller where crops do not divide.
+        """Yield the epoch's batches, each `(B, 3, S, S)` uint8; the last one may be smaller.
 
         Args:
-            crops: how many crops the epoch takes.
+            crops: number of crops in the epoch.
             batch_size: crops per update.
             seed: the run's seed.
             epoch: counted from 1.
-            part: which crops of a batch are wanted, given how many it has; all of them without it.
+            shard: maps the size of a batch to the crops of this process (`colorlib.device.shard`), by default all.
+                A batch without crops for this process is yielded with B = 0.
         """
         plan = plan_epoch(self.sizes, crops, self.augmentation, seed=seed, epoch=epoch)
         for start in range(0, crops, batch_size):
             rows = range(start, min(start + batch_size, crops))
-            wanted = [self._crop(plan, rows[place]) for place in part(len(rows))]
+            wanted = [self._crop(plan, rows[place]) for place in shard(len(rows))]
             size = self.augmentation.crop_size
             yield torch.stack(wanted) if wanted else self.pixels[0].new_empty(0, 3, size, size)
 
     def _crop(self, plan: EpochPlan, row: int) -> Tensor:
+        """Return the crop of one row of the plan, `(3, S, S)` uint8."""
         size, top, left = self.augmentation.crop_size, plan.top[row], plan.left[row]
         crop = self.pixels[plan.photo[row]][:, top : top + size, left : left + size]
         if plan.flip[row]:
@@ -125,7 +133,11 @@ class TrainingPhotos:
 
 
 def check_crop_fits(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int) -> None:
-    """Raise a ValueError that names the first photograph smaller than the crop."""
+    """Check that every photograph is at least as large as the crop.
+
+    Raises:
+        ValueError: there are no photographs, or one is smaller than the crop; the message names it.
+    """
     if not pixels:
         raise ValueError("there are no photographs to take crops from")
     for photo, name in zip(pixels, names, strict=True):
@@ -138,10 +150,10 @@ def check_crop_fits(pixels: Sequence[Pixels], names: Sequence[str], crop_size: i
 
 
 def center_crops(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int) -> Tensor:
-    """The middle of each photograph: `(N, 3, S, S)` uint8. Validation uses these, the same ones after every epoch.
+    """Return the center crop of each photograph, `(N, 3, S, S)` uint8: the same validation data after every epoch.
 
     Raises:
-        ValueError: a photograph is smaller than the crop.
+        ValueError: there are no photographs, or one is smaller than the crop; the message names it.
     """
     check_crop_fits(pixels, names, crop_size)
     crops = []

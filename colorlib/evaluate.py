@@ -1,105 +1,59 @@
-"""Scoring: any gray -> RGB callable, a split, one row of metrics per image; then pooled figures with intervals."""
+"""Evaluation: metrics per image of any `Colorize` on a split, then pooled metrics with bootstrap intervals."""
 
 import csv
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from colorlib import keys
+from colorlib import rng
+from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness, to_bytes
-from colorlib.colorizer import Colorize
-from colorlib.metrics import (
-    NEAR_GRAY_CHROMA,
-    SSIM_WINDOW,
-    ab_auc,
-    colorfulness,
-    delta_e00,
-    mean_chroma,
-    mse,
-    psnr_of,
-    ssim,
-)
-from colorlib.photos import PhotoSet
+from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightness
+from colorlib.config import config_of_record
+from colorlib.data import VALIDATION_PHOTOS, center_crops
+from colorlib.device import all_gather, is_main_process, shard
+from colorlib.files import sha256, write_json, write_text
+from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
+from colorlib.photos import PhotoSet, open_photos
+from colorlib.photos.decode import MAX_PIXELS
+from colorlib.runs import Run, csv_text, score_files
 
+SCORED_PHOTOS = 1000
+"""Maximum number of photographs to score on, spread evenly over their split; every table states the number."""
+NETWORK = "network"
+"""Method label of a network's raw RGB output."""
+NETWORK_TRUE_L = "network, true L"
+"""Method label of a network's a and b with the photograph's own L."""
 RESAMPLES = 10_000
-"""Bootstrap resamples of the images."""
+"""Number of bootstrap resamples of the images."""
 BLOCK = 250
-"""Resamples drawn at a time."""
+"""Number of resamples drawn at a time, which bounds memory."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One image under one method."""
-
-    image: str
-    method: str
-    pixels: int
-    truth_chroma: float
-    """Mean ab chroma of the ground truth; below `NEAR_GRAY_CHROMA` it counts as near gray."""
-    mse: float
-    psnr: float
-    """In dB; infinite where the prediction is exact."""
-    ssim: float
-    delta_e00: float
-    ab_auc: float
-    colorfulness: float
-    truth_colorfulness: float
-
-
-def compare(predicted: Tensor, truth: Tensor, *, image: str, method: str) -> Score:
-    """All metrics of one prediction.
-
-    Args:
-        predicted: `(3, H, W)` uint8.
-        truth: the same, the photograph.
-        image: the photograph's name.
-        method: what made the prediction.
-
-    Raises:
-        ValueError: the photograph is too small to score, or the prediction has another size; the message names it.
-    """
-    height, width = truth.shape[1:]
-    if predicted.shape != truth.shape:
-        raise ValueError(f"{method} gives {tuple(predicted.shape)} for {image}, which is {tuple(truth.shape)}")
-    if min(height, width) < SSIM_WINDOW:
-        raise ValueError(
-            f"{image} is {width} x {height} pixels, too small for SSIM, which needs {SSIM_WINDOW} x {SSIM_WINDOW}; "
-            "remove it"
-        )
-    error = mse(predicted, truth)
-    return Score(
-        image=image,
-        method=method,
-        pixels=height * width,
-        truth_chroma=mean_chroma(truth),
-        mse=error,
-        psnr=psnr_of(error),
-        ssim=ssim(predicted, truth),
-        delta_e00=delta_e00(predicted, truth),
-        ab_auc=ab_auc(predicted, truth),
-        colorfulness=colorfulness(predicted),
-        truth_colorfulness=colorfulness(truth),
-    )
+# Metrics per image
 
 
 def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Score]]:
     """Score every method on every photograph at its full size, in the photographs' order.
 
     Args:
-        methods: name -> callable.
-        photos: the split to score on; each photograph is decoded when its turn comes, so memory is bounded.
+        methods: colorizers by method name.
+        photos: the split to score on; photographs are decoded one at a time, so memory is bounded.
 
     Yields:
-        For each photograph, the scores of all methods on it, on predictions rounded to 8 bits.
+        For each photograph the scores of all methods, computed on predictions rounded to 8 bits.
 
     Raises:
-        ValueError: a photograph is too small to score; the message names it.
+        ValueError: a photograph is too small for SSIM, or a prediction has another size; the message names both.
     """
     for photo in photos:
         truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
@@ -111,33 +65,36 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read a per_image.csv.
+    """Return the rows of a per_image.csv.
 
     Raises:
-        ValueError: the file is missing or has other columns.
+        ValueError: the file does not exist or lacks columns; the message names the file.
     """
     if not path.is_file():
         raise ValueError(f"{path} does not exist; evaluate the run first (`colorlib evaluate`)")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     kinds: dict[str, Callable[[str], object]] = {"image": str, "method": str, "pixels": int}
-    names = [name for name in Score.__dataclass_fields__]
+    names = list(Score.__dataclass_fields__)
     if rows and not set(names) <= set(rows[0]):
         raise ValueError(f"{path} has the columns {', '.join(rows[0])}; expected {', '.join(names)}")
     return [Score(**{name: kinds.get(name, float)(row[name]) for name in names}) for row in rows]  # type: ignore[arg-type]
 
 
 def by_method(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """Scores grouped by method, methods and images in the order they come."""
+    """Return scores grouped by method; the order of methods and images is kept."""
     grouped: dict[str, list[Score]] = {}
     for row in scores:
         grouped.setdefault(row.method, []).append(row)
     return grouped
 
 
+# Pooled metrics
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure with its 95 % bootstrap interval over images."""
+    """A value with its 95 % bootstrap interval over images."""
 
     value: float
     low: float
@@ -146,20 +103,20 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One method on one split."""
+    """Pooled metrics of one method on one split."""
 
     method: str
     images: int
     near_gray: int
-    """Ground truths of mean ab chroma below `NEAR_GRAY_CHROMA`."""
+    """Number of ground truths with a mean ab chroma below `NEAR_GRAY_CHROMA`."""
     left_out: int
-    """Of these, how many the mean per-image PSNR leaves out (all of them, where gray is exact on one photograph)."""
+    """Number of them that `mean_psnr` leaves out: all if a photograph is exactly gray (infinite PSNR), else 0."""
     mse: Estimate
     """Mean over images of the per-image MSE."""
     mse_of_pixels: float
-    """The same with each pixel weighing alike; differs where sizes differ."""
+    """Mean over all pixels instead; the two differ if image sizes do."""
     psnr_of_mse: Estimate
-    """PSNR of the pooled MSE, in dB: the paper's convention."""
+    """PSNR of `mse`, in dB: the paper's convention."""
     mean_psnr: Estimate
     """Mean of the per-image PSNRs, in dB: the literature's convention."""
     ssim: Estimate
@@ -172,82 +129,113 @@ class Summary:
 
 
 def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> list[Summary]:
-    """Pool per-image scores, with 95 % percentile intervals from the same resamples of the images for every method.
+    """Pool per-image scores of each method.
+
+    Intervals are 95 % percentile bootstrap intervals; all methods share the resamples of the images.
 
     Args:
-        scores: per-image rows of one or several methods on the same images.
-        reference: the method that gains are measured against, or None.
+        scores: rows of one or several methods on the same images.
+        reference: method to compute `psnr_gain` over, or None.
 
     Raises:
-        ValueError: nothing was scored, methods were scored on different images, or the reference is missing.
+        ValueError: there are no scores, methods were scored on different images, or the reference is missing.
     """
     if not scores:
-        raise ValueError("there are no scores to pool; evaluate a split that holds photographs")
+        raise ValueError("there are no scores to pool; evaluate a split that has photographs")
     grouped = by_method(scores)
     images = [row.image for row in next(iter(grouped.values()))]
     for method, rows in grouped.items():
         if [row.image for row in rows] != images:
             raise ValueError(f"{method!r} was not scored on the same images as {next(iter(grouped))!r}")
     if reference is not None and reference not in grouped:
-        raise ValueError(f"the reference {reference!r} is not among the methods {', '.join(grouped)}")
-    # A photograph that is exactly gray gives the gray row an infinite PSNR, whether or not that row is in this table.
+        raise ValueError(f"the reference {reference!r} is none of the methods {', '.join(grouped)}")
+    # On a photograph that is exactly gray the baseline "gray" has an infinite PSNR. Whether near-gray photographs are
+    # left out must not depend on the methods in this table.
     infinite = any(math.isinf(row.psnr) or row.truth_colorfulness == 0 for row in scores)
     pooled_reference = _pooled_psnr(grouped[reference]) if reference is not None else None
     return [_summarize(method, rows, infinite, pooled_reference) for method, rows in grouped.items()]
 
 
 def _resampled_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over images, of all images first, then of each bootstrap resample: `(images, K)` to `(1 + RESAMPLES, K)`.
+    """Return sums over images, first of all images, then of each bootstrap resample.
 
-    Every call draws the same resamples, block by block, so memory is bounded for any number of images.
+    Every call uses the same resamples of the same number of images.
+
+    Args:
+        values: `(images, K)`; infinities are allowed.
+
+    Returns:
+        `(1 + RESAMPLES, K)`.
     """
-    images = len(values)
     sums = [values.sum(axis=0, keepdims=True)]
     infinite = np.isinf(values)
     finite = np.where(infinite, 0.0, values)
-    for block in range(RESAMPLES // BLOCK):
-        drawn = keys.integers(np.full((BLOCK, images), images), 0, "bootstrap over images", block)
-        of_resample = drawn + images * np.arange(BLOCK)[:, np.newaxis]
-        times = np.bincount(of_resample.ravel(), minlength=BLOCK * images).reshape(BLOCK, images).astype(np.float64)
+    for counts in _resample_counts(len(values)):
+        times = counts.astype(np.float64)
+        # 0 x inf would be NaN, so infinite values are handled apart
         sums.append(np.where(times @ infinite > 0, np.inf, times @ finite))
     return np.concatenate(sums)
 
 
+@lru_cache(maxsize=4)
+def _resample_counts(images: int) -> tuple[NDArray[np.uint16], ...]:
+    """Return the number of times that each bootstrap resample draws each image, in blocks of shape `(BLOCK, images)`.
+
+    The blocks have `RESAMPLES` rows in all and depend on the number of images alone. They are cached, because drawing
+    them takes most of the time of an interval.
+    """
+    blocks = []
+    for block in range(RESAMPLES // BLOCK):
+        drawn = rng.integers(np.full((BLOCK, images), images), 0, "bootstrap over images", block)
+        of_resample = drawn + images * np.arange(BLOCK)[:, np.newaxis]
+        counts = np.bincount(of_resample.ravel(), minlength=BLOCK * images).reshape(BLOCK, images)
+        blocks.append(counts.astype(np.uint16))
+    return tuple(blocks)
+
+
 def _pooled_psnr(rows: Sequence[Score]) -> NDArray[np.float64]:
-    """PSNR of the pooled MSE: of all images first, then of each resample."""
+    """Return the PSNR of the mean MSE, first of all images, then of each resample: `(1 + RESAMPLES,)`."""
     means = _resampled_sums(np.array([[row.mse] for row in rows]))[:, 0] / len(rows)
     with np.errstate(divide="ignore"):
         return np.asarray(-10.0 * np.log10(means))
 
 
 def _interval(values: NDArray[np.float64]) -> Estimate:
-    """The first value is the figure, the others its resamples, of which those without a figure (NaN) do not count."""
+    """Return the first value with the 95 % percentile interval of the others, its resamples; NaNs are ignored."""
     resampled = values[1:][~np.isnan(values[1:])]
     if not resampled.size:
         return Estimate(value=float(values[0]), low=math.nan, high=math.nan)
-    # Order statistics, not interpolated ones: between two infinite values there is nothing to interpolate.
+    # Order statistics without interpolation, which would give NaN between two infinite values.
     low, high = np.percentile(resampled, (2.5, 97.5), method="inverted_cdf")
     return Estimate(value=float(values[0]), low=float(low), high=float(high))
 
 
 def mean_over_images(values: Sequence[float], keep: NDArray[np.bool_] | None = None) -> Estimate:
-    """The mean of one value per image, with its bootstrap interval; all figures of `summarize` share the resamples.
+    """Return the mean of one value per image with its bootstrap interval, from the same resamples as `summarize`.
 
     Args:
-        values: one per image, in the images' order.
-        keep: which of them count; the mean is NaN where none does.
+        values: one per image, in the order of the images.
+        keep: `(images,)`, True for the values to average; None averages all. The mean of none is NaN.
     """
-    kept = np.ones(len(values), dtype=bool) if keep is None else keep
-    sums, counts = _resampled_sums(np.stack((np.where(kept, np.array(values), 0.0), kept), axis=1)).T
+    averaged = np.ones(len(values), dtype=bool) if keep is None else keep
+    sums, counts = _resampled_sums(np.stack((np.where(averaged, np.array(values), 0.0), averaged), axis=1)).T
     return _interval(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
 def _summarize(
     method: str, rows: Sequence[Score], infinite: bool, pooled_reference: NDArray[np.float64] | None
 ) -> Summary:
+    """Pool the scores of one method.
+
+    Args:
+        method: name of the method.
+        rows: its scores.
+        infinite: leave near-gray ground truths out of the mean PSNR, because a PSNR on one of them is infinite.
+        pooled_reference: `_pooled_psnr` of the reference method, or None.
+    """
     near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
     pooled = _pooled_psnr(rows)
-    with np.errstate(invalid="ignore"):  # both exact on a whole resample: no difference can be named
+    with np.errstate(invalid="ignore"):  # inf - inf, if both are exact on a whole resample
         gain = None if pooled_reference is None else _interval(pooled - pooled_reference)
     pixels = np.array([row.pixels for row in rows])
     errors = [row.mse for row in rows]
@@ -267,3 +255,149 @@ def _summarize(
         truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
         psnr_gain=gain,
     )
+
+
+# Runs
+
+
+def network_methods(path: Path, device: torch.device) -> dict[str, Colorize]:
+    """Return the two methods of a run by label: raw RGB output, and its a and b with the true L."""
+    colorize = _CacheLast(load_run(path, device=device))
+    return {NETWORK: colorize, NETWORK_TRUE_L: with_true_lightness(colorize)}
+
+
+class _CacheLast:
+    """A `Colorize` that caches its last result, so that two methods cost one forward pass."""
+
+    def __init__(self, colorize: Colorize) -> None:
+        self.colorize = colorize
+        self.light: Tensor | None = None
+        self.rgb = torch.empty(0)
+
+    def __call__(self, light: Tensor) -> Tensor:
+        if light is not self.light:
+            self.rgb, self.light = self.colorize(light), light
+        return self.rgb
+
+
+def baseline_methods(photos: str) -> dict[str, Colorize]:
+    """Return the baselines by name, fitted to the training split of `photos` alone."""
+    training = open_photos(photos, "train").decode()
+    return {name: fit(training) for name, fit in BASELINES.items()}
+
+
+def baseline_losses(photos: str, crop_size: int) -> dict[str, float]:
+    """Return the validation loss of each baseline: the MSE on the center crops that training validates on."""
+    validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
+    crops = center_crops(validation.decode(), validation.names, crop_size)
+    light, truth = lightness(crops), crops.float() / 255.0
+    return {
+        name: float((colorize(light) - truth).square().mean(dtype=torch.float64))
+        for name, colorize in baseline_methods(photos).items()
+    }
+
+
+def score_run(
+    path: Path,
+    *,
+    photos: str | None = None,
+    split: str = "test",
+    device: torch.device,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[tuple[int, int]]:
+    """Score the last weights of a finished run on a split and write the results into its directory.
+
+    On the test split of the run's own photographs the files are metrics.json and per_image.csv; elsewhere their names
+    contain photographs and split (`score_files`), so that nothing is overwritten.
+
+    Args:
+        path: the run directory.
+        photos: photographs to score on; None takes those the run was trained on.
+        split: split to score on.
+        device: device of the network.
+        max_pixels: refuse larger photographs.
+
+    Yields:
+        (photographs scored so far, their total) of this process, first with 0, so that a progress bar can start.
+
+    Raises:
+        ValueError: the run is not finished, or there are no such photographs.
+    """
+    # Load the run and the photographs
+    run = Run(path)
+    own = config_of_record(run.record()).photos
+    if not run.weights.is_file():
+        raise ValueError(f"{path} is not finished: it has no {run.weights.name}; resume it first (`colorlib train`)")
+    found = scored_photos(photos or own, split, max_pixels=max_pixels)
+    methods = network_methods(path, device)
+    # Score this process's part of the photographs
+    own_part = shard(len(found))
+    rows: list[Score] = []
+    yield 0, len(own_part)
+    part = replace(found, photos=found.photos[own_part.start : own_part.stop])
+    for done, scores in enumerate(score(methods, part), start=1):
+        rows += scores
+        yield done, len(own_part)
+    # Gather the scores of all processes and write them once
+    rows = all_gather(rows)
+    if not is_main_process():
+        return
+    metrics, per_image = score_files(path, photos or own, split, own=own)
+    write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
+
+
+def scored_photos(photos: str, split: str = "test", *, max_pixels: int = MAX_PIXELS) -> PhotoSet:
+    """Return the photographs of a split to score on: all of them, or `SCORED_PHOTOS` if there are more."""
+    return open_photos(photos, split, max_pixels=max_pixels).at_most(SCORED_PHOTOS)
+
+
+def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics: Path, per_image: Path) -> None:
+    """Write per-image scores as CSV, and as JSON the pooled metrics with photographs, updates and hash of the weights.
+
+    Args:
+        rows: scores in any order.
+        photos: the photographs that were scored.
+        weights: the file of the weights that were scored.
+        metrics: the JSON file to write.
+        per_image: the CSV file to write.
+    """
+    methods = list(dict.fromkeys(row.method for row in rows))
+    ordered = sorted(rows, key=lambda row: methods.index(row.method))
+    scored = {"source": photos.source, "split": photos.split, "count": len(photos), "sha256": photos.digest}
+    scored |= {"of": photos.split_size} if photos.split_size else {}
+    write_text(per_image, csv_text([asdict(row) for row in ordered]))
+    write_json(metrics, _metrics_record(ordered, scored, weights))
+
+
+def _metrics_record(rows: list[Score], photos: dict[str, Any], weights: Path) -> dict[str, Any]:
+    """Return the content of a metrics.json."""
+    return {
+        "photos": photos,
+        "updates": load_tensors(weights).step,
+        "weights_sha256": sha256(weights),
+        "methods": {summary.method: _summary_json(summary) for summary in summarize(rows, reference=None)},
+    }
+
+
+def rebuild_metrics(path: Path) -> Path:
+    """Rebuild a run's metrics.json from its per_image.csv and return its path; its entry `photos` is kept.
+
+    Raises:
+        ValueError: the run was not scored, or its weights are damaged.
+    """
+    metrics = path / "metrics.json"
+    photos = json.loads(metrics.read_text(encoding="utf-8"))["photos"]
+    write_json(metrics, _metrics_record(read_scores(path / "per_image.csv"), photos, Run(path).weights))
+    return metrics
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    """Return a summary as JSON types; infinities and NaNs, as on gray photographs, become null."""
+    plain = {name: value for name, value in asdict(summary).items() if name != "method" and value is not None}
+    return {name: _finite(value) for name, value in plain.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,47 +1,60 @@
-"""Writing files so that a reader never meets half of one, and naming their content by SHA-256."""
+"""Atomic file writes and SHA-256 digests."""
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_names(pairs: Iterable[tuple[str, str]]) -> str:
-    """One SHA-256 for many named contents: of the lines `digest  name`, sorted by name."""
+    """Return one SHA-256 for several named files: that of the lines `digest  name`, sorted by name.
+
+    Args:
+        pairs: (name, SHA-256 of the content) of each file.
+    """
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(pairs))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def unchanged(digests: Mapping[Path, str | None]) -> bool:
+    """Return True if every file exists and has the given SHA-256."""
+    return all(path.is_file() and sha256(path) == digest for path, digest in digests.items())
+
+
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Write a whole file or nothing: a temporary file in the same folder, flushed to disk, then renamed over `path`.
+    """Write a file atomically: a temporary file in the same folder, flushed to disk, then renamed over `path`.
+
+    Missing folders are created.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; `path` is as it was and the temporary file is gone.
+        OSError: the disk is full or the folder cannot be written; `path` is unchanged, the temporary file is removed.
     """
     write_with(path, lambda file: file.write(data))
 
 
 def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """`write_bytes` for what writes itself into an open file, so that it need not be held in memory.
+    """Write a file atomically, as `write_bytes`, by a callback that writes into the open file.
+
+    The content need not fit into memory.
 
     Raises:
         OSError: as `write_bytes`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # A name may be as long as the file system allows: no room for much more.
+        # The name of `path` may already be as long as the file system allows, so only part of it is used.
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
     except OSError as error:
-        error.filename = str(path)  # not that of a temporary file that nobody has heard of
+        error.filename = str(path)  # the user knows this name, not that of the temporary file
         raise
     temporary = Path(name)
     try:
@@ -49,13 +62,13 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes the file private; a result should be as readable as any other file this user writes.
+        # mkstemp makes the file private; give it the mode of any other new file of this user.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a failed write does not say of which file, so of which disk
+            error.filename = str(path)  # a failed write does not name the file, and so not the disk
         raise
 
 
@@ -66,16 +79,20 @@ def _umask() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for UTF-8 text with Unix line ends on every system."""
+    """Write text atomically as UTF-8, with Unix line ends on every system."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that people can read and diffs can follow: indented, in the given order, strict about NaN."""
+    """Write JSON atomically: indented, keys in the given order, with a newline at the end.
+
+    Raises:
+        ValueError: `value` holds a NaN or an infinity, which JSON cannot represent.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files that a killed `write_bytes` left in `folder`."""
+    """Delete the temporary files that a killed writer left in `folder`."""
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
-"""How close a colorization is to the truth: one value per image, computed on 8-bit pictures as files hold them.
+"""Image metrics between a colorization and its ground truth: one value per image, computed on 8-bit sRGB.
 
-Every function takes `(3, H, W)` uint8 tensors and computes in float64, so scikit-image's values are met to rounding.
+Functions of images take `(3, H, W)` uint8 tensors and compute in float64, so they agree with scikit-image to rounding.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,28 +12,26 @@ from torch import Tensor
 from colorlib.color import rgb_to_lab
 
 NEAR_GRAY_CHROMA = 1.9
-"""A ground truth of lower mean ab chroma counts as near gray: gray itself scores (almost) perfectly on it."""
-
-
+"""Ground truths with a mean ab chroma below this count as near gray: a gray prediction is almost perfect on them."""
 AB_THRESHOLDS = 151
-"""How many thresholds of ab error `ab_auc` averages over: 0, 1, ... 150."""
+"""Number of thresholds of ab error that `ab_auc` averages over: 0, 1, ... 150."""
 SSIM_WINDOW = 11
-"""Side of SSIM's window in pixels; smaller pictures have no SSIM."""
+"""Side of SSIM's window in pixels; SSIM is not defined for smaller images."""
 
 
 def mse(predicted: Tensor, truth: Tensor) -> float:
-    """Mean squared error over all 3 H W values, on the scale [0, 1] (Sec. III.C)."""
+    """Return the mean squared error over all 3 H W values, on the scale [0, 1] (Sec. III.C)."""
     difference = predicted.long() - truth.long()
     return float(difference.square().sum()) / (255.0**2 * difference.numel())
 
 
 def psnr_of(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of an MSE on the scale [0, 1]; infinite where it is 0."""
+    """Return the peak signal-to-noise ratio in dB of an MSE on the scale [0, 1]; infinite for 0."""
     return -10.0 * math.log10(mean_squared_error) if mean_squared_error > 0 else math.inf
 
 
 def _gaussian_band(length: int) -> Tensor:
-    """Correlation with a Gaussian of standard deviation 1.5, cut at 11 taps, as a `(length - 10, length)` matrix."""
+    """Return a Gaussian filter (sigma 1.5, 11 taps) as a band matrix, `(length - 10, length)` float64."""
     taps = torch.exp(-0.5 * (torch.arange(-5.0, 6.0, dtype=torch.float64) / 1.5) ** 2)
     band = torch.zeros(length - 10, length, dtype=torch.float64)
     rows = torch.arange(length - 10)
@@ -42,7 +41,9 @@ def _gaussian_band(length: int) -> Tensor:
 
 
 def ssim(predicted: Tensor, truth: Tensor) -> float:
-    """Structural similarity (Wang et al. 2004, eq. 13): Gaussian window, sigma 1.5, mean over R, G, B and positions.
+    """Return the structural similarity (Wang et al. 2004, eq. 13), at most 1: the mean over R, G, B and positions.
+
+    The window is a Gaussian with sigma 1.5, cut at 11 x 11 pixels; positions where it does not fit are left out.
 
     Raises:
         ValueError: a side is shorter than the window of 11 pixels.
@@ -66,18 +67,25 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
 
 
 def delta_e00(predicted: Tensor, truth: Tensor) -> float:
-    """Mean CIEDE2000 color difference over the pixels."""
+    """Return the mean CIEDE2000 color difference over the pixels, 0 if they are equal."""
     return float(ciede2000(_lab(predicted), _lab(truth)).mean())
 
 
 def _lab(rgb: Tensor) -> Tensor:
+    """Return LAB, `(3, H, W)` float64, of a uint8 image."""
     return rgb_to_lab(rgb.double() / 255.0)
 
 
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """CIEDE2000 (Sharma, Wu, Dalal 2005, eqs. 2-22) between `(..., 3, H, W)` LAB tensors: `(..., H, W)`."""
+    """Return the CIEDE2000 difference (Sharma, Wu, Dalal 2005, eqs. 2-22) of each pixel, `(..., H, W)`.
+
+    Args:
+        lab1: `(..., 3, H, W)` LAB.
+        lab2: the same; the difference is symmetric.
+    """
     l1, a1, b1 = lab1.unbind(-3)
     l2, a2, b2 = lab2.unbind(-3)
+    # Chroma and hue after the correction of a (eqs. 2-7)
     chroma_mean = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
     g = 0.5 * (1 - torch.sqrt(chroma_mean**7 / (chroma_mean**7 + 25.0**7)))
     a1, a2 = (1 + g) * a1, (1 + g) * a2
@@ -85,16 +93,19 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     turn = 2 * math.pi
     h1, h2 = torch.atan2(b1, a1) % turn, torch.atan2(b2, a2) % turn
     achromatic = c1 * c2 == 0
-    # The hue difference is taken the short way round; it is nothing where one of the two has no hue.
+    # Hue difference (eq. 10): the shorter way around, and 0 if one of the two colors has no hue
     dh = (h2 - h1 + math.pi) % turn - math.pi
     dh = torch.where(achromatic, 0.0, torch.where(h2 - h1 == math.pi, math.pi, dh))
+    # Mean hue (eq. 14): across 0 if the hues are more than half a turn apart
     far = (h1 - h2).abs() > math.pi
     h_sum = h1 + h2
     h_mean = torch.where(far, torch.where(h_sum < turn, h_sum + turn, h_sum - turn), h_sum) / 2
     h_mean = torch.where(achromatic, h_sum, h_mean)
+    # Differences and means of lightness and chroma (eqs. 8-13)
     dl, dc = l2 - l1, c2 - c1
     dh_big = 2 * torch.sqrt(c1 * c2) * torch.sin(dh / 2)
     l_mean, c_mean = (l1 + l2) / 2, (c1 + c2) / 2
+    # Weights and rotation (eqs. 15-21)
     degree = math.pi / 180
     t = (
         1
@@ -109,14 +120,16 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     s_c = 1 + 0.045 * c_mean
     s_h = 1 + 0.015 * c_mean * t
     r_t = -torch.sin(2 * theta) * r_c
+    # Total difference (eq. 22); rounding may leave a tiny negative sum
     squared = (dl / s_l) ** 2 + (dc / s_c) ** 2 + (dh_big / s_h) ** 2 + r_t * (dc / s_c) * (dh_big / s_h)
     return torch.sqrt(squared.clamp(min=0))
 
 
 def ab_auc(predicted: Tensor, truth: Tensor) -> float:
-    """Area under the curve of correct ab (Zhang et al. 2016, Sec. 3.1), in [0, 1].
+    """Return the area under the curve of ab accuracy (Zhang et al. 2016, Sec. 3.1), in [0, 1].
 
-    The mean over the thresholds 0, 1, ... 150 of the share of pixels whose (a, b) is within the threshold of the truth.
+    This is the mean, over the thresholds 0, 1, ... 150, of the fraction of pixels whose (a, b) lies within the
+    threshold of the ground truth.
     """
     _, a, b = _lab(predicted) - _lab(truth)
     error = torch.hypot(a, b)
@@ -125,7 +138,10 @@ def ab_auc(predicted: Tensor, truth: Tensor) -> float:
 
 
 def colorfulness(rgb: Tensor) -> float:
-    """Colorfulness M3 of Hasler & Süsstrunk 2003 (Sec. 7), signed opponent channels; gray has 0, scale 0..255."""
+    """Return the colorfulness M3 (Hasler & Süsstrunk 2003, Sec. 7) of an image on the scale 0..255.
+
+    The opponent channels are signed; gray images have 0.
+    """
     red, green, blue = rgb.double().unbind(-3)
     rg, yb = red - green, 0.5 * (red + green) - blue
     spread = math.hypot(float(rg.std(correction=0)), float(yb.std(correction=0)))
@@ -133,6 +149,62 @@ def colorfulness(rgb: Tensor) -> float:
 
 
 def mean_chroma(rgb: Tensor) -> float:
-    """Mean length of (a, b): how far the picture is from gray."""
+    """Return the mean length of (a, b) over the pixels: the distance from gray."""
     lab = _lab(rgb)
     return float(torch.hypot(lab[1], lab[2]).mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Metrics of one method on one image: a row of per_image.csv."""
+
+    image: str
+    method: str
+    pixels: int
+    """Height times width."""
+    truth_chroma: float
+    """Mean ab chroma of the ground truth; it counts as near gray below `NEAR_GRAY_CHROMA`."""
+    mse: float
+    psnr: float
+    """In dB; infinite if the prediction is exact."""
+    ssim: float
+    delta_e00: float
+    ab_auc: float
+    colorfulness: float
+    truth_colorfulness: float
+
+
+def compare(predicted: Tensor, truth: Tensor, *, image: str, method: str) -> Score:
+    """Return all metrics of one prediction.
+
+    Args:
+        predicted: `(3, H, W)` uint8.
+        truth: `(3, H, W)` uint8, the photograph.
+        image: name of the photograph.
+        method: name of the method.
+
+    Raises:
+        ValueError: the photograph is too small for SSIM, or the prediction has another size; the message names both.
+    """
+    height, width = truth.shape[1:]
+    if predicted.shape != truth.shape:
+        raise ValueError(f"{method} returns shape {tuple(predicted.shape)} for {image}, which has {tuple(truth.shape)}")
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(
+            f"{image} is {width} x {height} pixels, too small for SSIM, which needs {SSIM_WINDOW} x {SSIM_WINDOW}; "
+            "remove it"
+        )
+    error = mse(predicted, truth)
+    return Score(
+        image=image,
+        method=method,
+        pixels=height * width,
+        truth_chroma=mean_chroma(truth),
+        mse=error,
+        psnr=psnr_of(error),
+        ssim=ssim(predicted, truth),
+        delta_e00=delta_e00(predicted, truth),
+        ab_auc=ab_auc(predicted, truth),
+        colorfulness=colorfulness(predicted),
+        truth_colorfulness=colorfulness(truth),
+    )

@@ -1,7 +1,7 @@
-"""The networks. The paper's own comes first; each row of `NETWORKS` is one class.
+"""Networks, selected by `network=`: each row of `NETWORKS` is one class, the paper's comes first.
 
-A network maps L, scaled to [0, 1], to as many channels as its target asks for. What it needs to know about the target
-is a `Head`: how many channels there are and which activation ends them.
+A network maps L, scaled to [0, 1], to the output channels of its target. All it knows about the target is a `Head`:
+the number of output channels and the last activation.
 """
 
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What a target asks of the end of a network."""
+    """The last layer of a network, as its target needs it."""
 
     channels: int
     """Number of output channels."""
     activation: Callable[[], nn.Module]
-    """Makes the module that ends the network, for example `nn.Sigmoid`."""
+    """Class of the last activation, for example `nn.Sigmoid`."""
 
 
 class Network(nn.Module):
-    """What every network promises: `(B, 1, H, W)` in, `(B, head.channels, H, W)` out, the same H and W."""
+    """Base class of the networks: `(B, 1, H, W)` in, `(B, head.channels, H, W)` out, with the same H and W."""
 
     halo: int
-    """Pixels of context that an output pixel sees on each side, or more: its receptive field is at most 2 * halo + 1
-    wide."""
+    """Upper bound on the context that an output pixel sees on each side, in pixels: the receptive field is at most
+    2 * halo + 1 wide. Tiles of a large image overlap by it."""
     stride: int = 1
-    """A part of an image gives what the whole gives where it starts at a multiple of this: what is downsampled together
-    must stay together. `halo` is a multiple of it."""
+    """Total downsampling factor. A tile gives the same output as the whole image only if it starts at a multiple of
+    this, because pixels that are downsampled together must stay together. `halo` is a multiple of it."""
 
     def __init__(self, head: Head) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Network(nn.Module):
 
 
 def conv3x3(channels_in: int, channels_out: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps height and width (Sec. III.B)."""
+    """Return a 3x3 convolution that keeps height and width (Sec. III.B)."""
     return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1)
 
 
@@ -48,14 +48,15 @@ class EncoderDecoder(Network):
     """The paper's network, layer for layer (Sec. III.B): six 3x3 convolutions, 1-64-128-256-128-64-3, no downsampling.
 
     With three output channels it holds 740,227 parameters; the paper says approximately 600K. "Encoder" and "decoder"
-    name rising and falling channel counts: no layer changes the resolution, so an output pixel sees 13x13 input pixels.
+    refer to rising and falling channel counts: no layer changes the resolution, so an output pixel sees 13x13 input
+    pixels.
     """
 
     halo = 6
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
-        # In place: the same numbers, and the widest layer's output, the most of what coloring holds, is there once.
+        # In place: the same numbers, but only one copy of the widest layer's output, the largest tensor of coloring.
         self.encoder = nn.Sequential(
             conv3x3(1, 64), nn.ReLU(inplace=True),
             conv3x3(64, 128), nn.ReLU(inplace=True),
@@ -74,8 +75,10 @@ class EncoderDecoder(Network):
 
 
 class SkipEncoderDecoder(Network):
-    """The paper's network with what its outlook names (Sec. V): each encoder layer also feeds the decoder layer that
-    mirrors it, beside what that layer is fed already, as in a U-Net (Ronneberger et al. 2015). Nothing is downsampled.
+    """The paper's network with skip connections, which its outlook suggests (Sec. V).
+
+    Each encoder layer's output is concatenated to the input of the mirrored decoder layer, as in a U-Net (Ronneberger
+    et al. 2015). Nothing is downsampled.
     """
 
     halo = 6
@@ -98,11 +101,12 @@ class SkipEncoderDecoder(Network):
 
 
 class UNet(Network):
-    """A U-Net that downsamples (Ronneberger et al. 2015), within the paper's parameters and a tenth of its
-    multiply-adds: each level halves the resolution, where a layer costs a quarter and sees twice as far.
+    """A U-Net that downsamples (Ronneberger et al. 2015): fewer parameters than the paper's network, and less than a
+    tenth of its multiply-adds.
 
-    No normalization: one that averages over the image would make a pixel's color depend on all of it, and one that
-    averages over the batch would make it depend on chance. Any size: what does not divide is padded by its edge.
+    Each level halves the resolution; there, a layer costs a quarter and sees twice as far. No normalization: over the
+    image, it would make a pixel's color depend on the whole image; over the batch, on the other crops of the batch.
+    Images of any size: where height or width is no multiple of `stride`, the edge pixels are repeated.
     """
 
     widths: tuple[int, ...] = (24, 48, 96, 144)
@@ -122,34 +126,31 @@ class UNet(Network):
 
     def forward(self, light: Tensor) -> Tensor:
         """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
+        # Pad to a multiple of the stride
         height, width = light.shape[-2:]
-        rest = (0, -width % self.stride, 0, -height % self.stride)
-        padded = nn.functional.pad(light, rest, mode="replicate") if any(rest) else light
+        padding = (0, -width % self.stride, 0, -height % self.stride)
+        padded = nn.functional.pad(light, padding, mode="replicate") if any(padding) else light
+        # Encode: halve the resolution at each level
         levels = [self.stem(padded).relu()]
         for down, inner in zip(self.down, self.inner, strict=True):
             levels.append(inner(down(levels[-1]).relu()).relu())
+        # Decode: double the resolution and concatenate the encoder's output of that level
         merged = levels.pop()
         for up, merge in reversed(list(zip(self.up, self.merge, strict=True))):
             finer = nn.functional.interpolate(up(merged), scale_factor=2.0, mode="nearest")
             merged = merge(torch.cat((levels.pop(), finer), dim=1)).relu()
+        # Crop the padding
         output: Tensor = self.out(merged)[..., :height, :width]
         return output
-
-
-class LargeUNet(UNet):
-    """The same with more channels, for a GPU: nine times the paper's parameters, fewer multiply-adds."""
-
-    widths = (64, 128, 256, 512)
 
 
 NETWORKS: dict[str, type[Network]] = {
     "encoder-decoder": EncoderDecoder,
     "skip": SkipEncoderDecoder,
     "unet": UNet,
-    "unet-large": LargeUNet,
 }
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of trained scalars."""
+    """Return the number of parameters (trained scalars)."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -1,93 +1,124 @@
-"""Profiles: how much to spend, as files in notebooks/profiles/ that notebooks and the command line share."""
+"""Profiles: named budgets in notebooks/profiles/*.yaml, shared by notebooks and the command line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from colorlib.config import RunConfig, override
-from colorlib.photos import named
+from colorlib.photos.registry import check_photos_name
 from colorlib.provenance import PACKAGE
 
 PROJECT = PACKAGE.parent
-"""The checkout: notebooks/, results/ and figures/ lie in it."""
-PROFILES = PROJECT / "notebooks" / "profiles"
-METHOD = ("target", "network", "objective", "schedule", "ema")
-"""The settings that make a method: what learns what, and by which measure. Their defaults are the paper's."""
+"""Folder of the checkout, with notebooks/, results/ and figures/."""
+NOTEBOOKS = PROJECT / "notebooks"
+PROFILES = NOTEBOOKS / "profiles"
+METHOD_SETTINGS = ("target", "network", "objective", "schedule", "ema")
+"""Settings that define a method, as opposed to its photographs and budget. Their defaults are the paper's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A budget with a name: where its results lie, and which runs it holds."""
+    """A named budget: the settings and seeds of its runs, and the folders of their results."""
 
     name: str
-    """Folder name below results/ and figures/."""
+    """Name of the profile, and of its folders in results/ and figures/."""
     settings: dict[str, Any]
-    """Settings of `RunConfig`, the seed aside."""
+    """Settings of `RunConfig` other than the defaults, without the seed."""
     seeds: tuple[int, ...]
+    """Seeds of its runs."""
     root: Path | None = None
-    """What results/ and figures/ lie in; the checkout without it."""
+    """Folder that contains results/ and figures/; None means the checkout."""
 
     @property
     def photos(self) -> str:
-        """Which photographs its runs are trained on."""
-        return self.config(0).photos
+        """Photographs that its runs are trained on."""
+        return self.config.photos
 
     @property
     def results(self) -> Path:
-        """The folder of the profile's results."""
+        """Folder of the profile's results."""
         return (self.root or PROJECT) / "results" / self.name
 
     @property
     def figures(self) -> Path:
-        """The folder of the profile's figures."""
+        """Folder of the profile's figures."""
         return (self.root or PROJECT) / "figures" / self.name
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What its method changes of the paper's; the paper's claims are not judged by another method."""
-        own, papers = self.config(0), RunConfig()
-        return {name: getattr(own, name) for name in METHOD if getattr(own, name) != getattr(papers, name)}
+        """Method settings that differ from the paper's. If there are any, the paper's claims are not judged."""
+        paper = RunConfig()
+        return {
+            name: getattr(self.config, name)
+            for name in METHOD_SETTINGS
+            if getattr(self.config, name) != getattr(paper, name)
+        }
 
-    def config(self, seed: int) -> RunConfig:
-        """The configuration of one run."""
-        return override(RunConfig(), self.settings | {"seed": seed})
+    @cached_property
+    def config(self) -> RunConfig:
+        """Configuration of its runs, with the default seed.
+
+        Raises:
+            ValueError: a setting is unknown, ill-typed or out of range.
+        """
+        return override(RunConfig(), self.settings)
+
+    def run_config(self, seed: int) -> RunConfig:
+        """Return the configuration of the run with this seed."""
+        return replace(self.config, seed=seed)
 
     def run(self, seed: int) -> Path:
-        """The directory of one run."""
+        """Return the directory of the run with this seed."""
         return self.results / f"seed-{seed}"
 
     def sweep(self, name: str) -> Path:
-        """The folder of a sweep; its `summary.csv` holds what was found."""
+        """Return the folder of a sweep; `summary.csv` in it holds the results."""
         return self.results / "sweeps" / name
 
     def on(self, photos: str) -> "Profile":
-        """The same budget on other photographs, with folders of its own: it never overwrites other evidence."""
+        """Return the same budget on other photographs, with folders of its own, so that nothing is overwritten."""
         if self.photos == photos:
             return self
         return replace(self, name=f"{self.name}-{photos}", settings=self.settings | {"photos": photos})
 
 
-def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
-    """The profile `notebooks/profiles/<name>.yaml`; `<name>-<photos>` is the same on other photographs, by their name.
+def root_folder(root: str | Path | None = None) -> Path:
+    """Return the folder that contains results/ and figures/: `root`, or the checkout if it is None or empty."""
+    return Path(root).resolve() if root else PROJECT
+
+
+def load_profile(
+    name: str, *, seeds: tuple[int, ...] | None = None, root: str | Path | None = None, folder: Path = PROFILES
+) -> Profile:
+    """Read the profile `notebooks/profiles/<name>.yaml`.
+
+    Args:
+        name: name of the profile; `<name>-<photos>` is the same budget on other photographs.
+        seeds: seeds of its runs; None takes those in the file.
+        root: folder that contains results/ and figures/; None or empty means the checkout.
+        folder: folder of the profile files.
 
     Raises:
-        ValueError: there is no such profile, or it holds an unknown or ill-typed setting.
+        ValueError: there is no such profile, or it holds an unknown or invalid setting; the message names the file.
     """
     try:
         import yaml
     except ImportError as error:
         raise ValueError(f"profile {name!r} is a YAML file; to read it run `pip install pyyaml`") from error
 
-    # A name may hold dashes, and so may that of photographs: the longest one that is a file is the profile's.
+    # Split the name into profile and photographs. Both may contain dashes: the longest prefix that is a file wins.
     parts = name.split("-")
     cuts = [("-".join(parts[:end]), "-".join(parts[end:])) for end in range(len(parts), 0, -1)]
-    base, photos = next((cut for cut in cuts if (PROFILES / f"{cut[0]}.yaml").is_file()), ("", ""))
+    base, photos = next((cut for cut in cuts if (folder / f"{cut[0]}.yaml").is_file()), ("", ""))
     if not base:
-        known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.yaml")))
-        raise ValueError(f"there is no profile {name!r}; there are {known}")
+        known = ", ".join(sorted(found.stem for found in folder.glob("*.yaml")))
+        raise ValueError(f"there is no profile {name!r}; choose one of {known}")
     if photos:
-        named(photos)
-    path = PROFILES / f"{base}.yaml"
+        check_photos_name(photos)
+    # Read the file and check every setting and seed
+    path = folder / f"{base}.yaml"
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
@@ -95,12 +126,24 @@ def load_profile(name: str, *, seeds: tuple[int, ...] | None = None) -> Profile:
         listed = settings.pop("seeds", [0])
         if not isinstance(listed, list) or not listed:
             raise ValueError(f"seeds={listed!r}: expected a list, for example [0, 1]")
+        profile = Profile(name=base, settings=settings, seeds=tuple(listed))
         for seed in listed:
-            override(RunConfig(), settings | {"seed": seed})
+            override(profile.config, {"seed": seed})
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
+    # Apply the arguments
     chosen = seeds or tuple(listed)
     if len(set(chosen)) < len(chosen):
-        raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may stand once")
-    profile = Profile(name=base, settings=settings, seeds=chosen)
+        raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may be given once")
+    profile = replace(profile, seeds=chosen, root=Path(root).resolve() if root else None)
     return profile.on(photos) if photos else profile
+
+
+def changes_text(changes: Mapping[str, Any]) -> str:
+    """Return changed settings as text, for example `network=unet, ema=0.9`."""
+    return ", ".join(f"{name}={value}" for name, value in changes.items()) or "nothing"
+
+
+def display_path(path: Path) -> str:
+    """Return a path as text for messages and notebooks: relative to the checkout if it is inside."""
+    return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)

@@ -1,8 +1,8 @@
-"""The training loop: a generator of measurements. To resume a run, start it again.
+"""The training loop: `train()` is a generator of progress events, and the same call resumes an interrupted run.
 
-Everything random is a function of (seed, epoch, position), so all that a checkpoint holds are the weights, Adam's
-moments and the history so far. A run that is killed at any moment and started again by the same command ends with the
-same bytes in history.csv and weights.safetensors as one that ran through.
+All randomness is a function of (seed, epoch, position). A checkpoint therefore holds the weights, Adam's moments and
+the history so far, but no generator state. A run that is killed at any moment and started again by the same command
+ends with the same bytes in history.csv and weights.safetensors as an uninterrupted run.
 """
 
 import math
@@ -15,21 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from colorlib import keys, ranks
+from colorlib import rng
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig
 from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops
-from colorlib.devices import keeper, prepare, send
-from colorlib.identity import changes, other_run, run_key
-from colorlib.images import MAX_PIXELS
-from colorlib.learner import SCHEDULES, Learner, computing
-from colorlib.measurements import Epoch, Notice, Update, epoch_of_row
+from colorlib.device import all_reduce_sum, barrier, dataset_device, is_main_process, prepare, shard, to_device
+from colorlib.losses import OBJECTIVES, Batch
 from colorlib.model import NETWORKS, Network
-from colorlib.objectives import OBJECTIVES, Batch
+from colorlib.optim import SCHEDULES, TrainState, autocast
 from colorlib.photos import PhotoSet, open_photos
+from colorlib.photos.decode import MAX_PIXELS
 from colorlib.provenance import commit, hardware, versions
-from colorlib.runs import Run
+from colorlib.runs import Epoch, Notice, Run, Update, environment_changes, epoch_of_row, mismatch, run_key
 from colorlib.targets import TARGETS
 
 
@@ -38,8 +36,8 @@ class NonFiniteLossError(RuntimeError):
 
 
 def build_network(config: RunConfig) -> Network:
-    """The configured network with its initial weights, which are a function of the seed (PyTorch's own default)."""
-    with keys.torch_seeded(config.seed, "initial weights"):
+    """Return the configured network with its initial weights: PyTorch's default, as a function of the seed."""
+    with rng.fork_torch_rng(config.seed, "initial weights"):
         network = NETWORKS[config.network](TARGETS[config.target]().head)
     return network.to(memory_format=torch.channels_last)
 
@@ -53,65 +51,74 @@ def train(
     restart: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Notice | Update | Epoch]:
-    """Train into a run directory, or go on where an interrupted run stopped.
+    """Train into a run directory, or resume the interrupted run that it holds.
 
     Args:
         config: what to train.
-        path: the run directory; made if it does not exist.
+        path: the run directory; created if it does not exist.
         device: `auto`, `cpu`, `cuda`, `mps`, …
         threads: threads of the CPU; None takes one per core. Equal bytes need an equal number.
-        restart: begin anew where the directory holds another run's state, instead of refusing.
+        restart: discard the state of another run in the directory, instead of refusing to train.
         max_pixels: refuse larger photographs.
 
     Yields:
-        An `Update` after each update, an `Epoch` after each epoch, a `Notice` where something is worth saying. A
-        resumed run first yields again the epochs that were done before, so its listener sees the whole history.
+        An `Update` after each update, an `Epoch` after each epoch, and a `Notice` for a message to the user. A resumed
+        run first yields the completed epochs again, so that its caller always sees the whole history.
 
     Raises:
         ValueError: the photographs, the directory or the configuration do not allow it; the message says why.
-        NonFiniteLossError: the loss is not finite. The checkpoint of the epoch before is intact.
-        OSError: the disk is full or not writable. The last good checkpoint is intact.
+        NonFiniteLossError: the loss is not finite. The previous epoch's checkpoint is intact.
+        OSError: the disk is full or not writable. The newest intact checkpoint remains.
     """
-    where = prepare(device, threads)
+    torch_device = prepare(device, threads)
     run = Run(path)
-    # Of several processes the first keeps the directory; the others read what it wrote.
-    with run.locked() if ranks.first() else nullcontext():
-        if ranks.first():
+    # The main process alone locks and writes the directory; the others only read it.
+    with run.locked() if is_main_process() else nullcontext():
+        if is_main_process():
             run.remove_leftovers()
-        ranks.wait()
+        barrier()
+
+        # Load the newest checkpoint
         photos = {split: open_photos(config.photos, split, max_pixels=max_pixels) for split in ("train", "val")}
         key = run_key(config, photos)
-        checkpoint, complaints = load_newest(run.checkpoints)
-        for complaint in complaints:
-            yield Notice(text=f"{complaint}; {'the one before it is taken' if checkpoint else 'the run begins anew'}")
-        other = other_run(run, key, checkpoint)
-        if other and not restart:
-            raise ValueError(other)
-        # What cannot be trained is refused here, before anything of an older run is touched.
-        loop = _Loop(config, run, key, photos, where)
-        if other:
-            yield Notice(text=f"restarted: {other}")
+        checkpoint, damaged = load_newest(run.checkpoints)
+        for message in damaged:
+            yield Notice(text=f"{message}; {'using the one before it' if checkpoint else 'training from the start'}")
+
+        # Refuse the directory of another run
+        reason = mismatch(run, key, checkpoint)
+        if reason and not restart:
+            raise ValueError(reason)
+
+        # Load photographs and network. This refuses what cannot be trained, so it precedes any change to the directory.
+        training = _Training(config, run, key, photos, torch_device)
+        if reason:
+            yield Notice(text=f"restarted: {reason}")
             checkpoint = None
-        made_on = {"versions": versions(), "hardware": hardware(where)}
-        ranks.wait()
-        if ranks.first():
+        environment = {"versions": versions(), "hardware": hardware(torch_device)}
+        barrier()
+
+        # Write run.json
+        if is_main_process():
             if checkpoint is None:
-                # An interrupted run must not look finished by what an older one left.
+                # Results of an older run would make an interrupted one look finished.
                 run.discard()
             if checkpoint is None or not (run.path / "run.json").is_file():
-                run.write_record(key | made_on | {"commit": commit()})
+                run.write_record(key | environment | {"commit": commit()})
             else:
-                yield from (Notice(text=text) for text in changes(run.record(), made_on))
-        yield from loop.resume(checkpoint)
+                yield from (Notice(text=text) for text in environment_changes(run.record(), environment))
+
+        yield from training.run_epochs(checkpoint)
 
 
-class _Loop:
-    """What one run keeps in memory."""
+class _Training:
+    """State of a run in memory: photographs, network, objective, history."""
 
     def __init__(
         self, config: RunConfig, run: Run, key: dict[str, Any], photos: dict[str, PhotoSet], device: torch.device
     ) -> None:
         self.config, self.run, self.key, self.device = config, run, key, device
+        # Decode the photographs
         augmentation = Augmentation(
             crop_size=config.crop_size,
             flip_probability=config.flip_probability,
@@ -119,63 +126,73 @@ class _Loop:
         )
         training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
         pixels = training.decode()
-        kept = keeper(sum(photo.nbytes for photo in pixels), device)
-        self.training = TrainingPhotos(pixels, training.names, augmentation, kept)
+        storage = dataset_device(sum(photo.nbytes for photo in pixels), device)
+        self.training = TrainingPhotos(pixels, training.names, augmentation, storage)
         self.validation = center_crops(validation.decode(), validation.names, config.crop_size).to(device)
+        # Set up target, loss, network and optimizer
         self.target = TARGETS[config.target]()
         self.objective = OBJECTIVES[config.objective](self.target, config.seed)
         self.objective.fit(self.training.originals)
         self.objective.to(device)
-        self.network = Learner(
+        self.network = TrainState(
             build_network(config).to(device),
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
-            average=config.ema,
+            ema_decay=config.ema,
         )
         self.history: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
 
-    def resume(self, checkpoint: Checkpoint | None) -> Iterator[Notice | Update | Epoch]:
-        """Do the epochs that are left, then write what the run promised."""
+    def run_epochs(self, checkpoint: Checkpoint | None) -> Iterator[Update | Epoch]:
+        """Train the remaining epochs, then write the weights."""
+        # Resume
         if checkpoint:
-            self._restore(checkpoint)
-            if ranks.first():
+            self._load_state(checkpoint)
+            if is_main_process():
                 self.run.write_history(self.history, self.timing)
             yield from (epoch_of_row(row) for row in self.history)
+        # Train
         for epoch in range(len(self.history) + 1, self.config.epochs + 1):
-            yield from self._epoch(epoch)
-        if ranks.first():
-            self.run.write_weights(self.network.result.state_dict(), step=self.config.updates)
+            yield from self._train_epoch(epoch)
+        # Write the final weights
+        if is_main_process():
+            self.run.write_weights(self.network.eval_model.state_dict(), step=self.config.updates)
 
-    def _epoch(self, epoch: int) -> Iterator[Update | Epoch]:
+    def _train_epoch(self, epoch: int) -> Iterator[Update | Epoch]:
         config, started = self.config, time.perf_counter()
-        rate = SCHEDULES[config.schedule]
+        schedule = SCHEDULES[config.schedule]
         self.network.module.train()
         step = (epoch - 1) * config.updates_per_epoch
         losses, sizes = [], []
-        plan = self.training.batches(
-            config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch, part=ranks.part
+        batches = self.training.batches(
+            config.crops_per_epoch, config.batch_size, seed=config.seed, epoch=epoch, shard=shard
         )
-        for done, crops in enumerate(plan):
-            size = min(config.batch_size, config.crops_per_epoch - done * config.batch_size)
-            asked = self._batch(crops, of=size)
-            with computing(config.precision, self.device):
-                output = self._answer(self.network.module, asked).float()
-            loss = self.objective(output, asked)
-            self.network.update(loss, share=asked.share, rate=rate(step / config.updates))
-            self.objective.learn(output.detach(), asked)
+        for index, crops in enumerate(batches):
+            # Encode the crops
+            size = min(config.batch_size, config.crops_per_epoch - index * config.batch_size)
+            batch = self._batch(crops, global_size=size)
+            # Forward
+            with autocast(config.precision, self.device):
+                output = self._forward(self.network.module, batch).float()
+            loss = self.objective(output, batch)
+            # Backward and optimizer step, for the network and then for the discriminator
+            self.network.update(loss, weight=batch.weight, lr_scale=schedule(step / config.updates))
+            self.objective.step_discriminator(output.detach(), batch)
             step += 1
-            losses.append(loss.detach() * asked.share)
+            losses.append(loss.detach() * batch.weight)
             sizes.append(size)
             yield Update(epoch=epoch, step=step)
-        # One look at the losses per epoch: asking for each as it comes would make a GPU wait 100 times.
-        values = ranks.total(torch.stack(losses)).cpu().double()
+
+        # Check the losses, once per epoch: reading each loss at its update would make a GPU wait every time.
+        values = all_reduce_sum(torch.stack(losses)).cpu().double()
         if not bool(values.isfinite().all()):
             first = step - len(losses) + int((~values.isfinite()).nonzero()[0]) + 1
             raise NonFiniteLossError(
-                f"the loss of update {first} (epoch {epoch}) is {values[~values.isfinite()][0].item()}; the run stops "
-                f"and its last checkpoint is intact; a smaller learning_rate than {config.learning_rate} may help"
+                f"the loss of update {first} (epoch {epoch}) is {values[~values.isfinite()][0].item()}; training stops "
+                f"and the last checkpoint is intact; a smaller learning_rate than {config.learning_rate} may help"
             )
+
+        # Validate, and record losses and times
         weights = torch.tensor(sizes, dtype=torch.float64)
         trained = time.perf_counter()
         self.history.append(
@@ -194,51 +211,57 @@ class _Loop:
                 "validation_seconds": round(ended - trained, 3),
             }
         )
-        if ranks.first():
+
+        # Save weights, checkpoint and history
+        if is_main_process():
             self._save(epoch, step)
         yield epoch_of_row(self.history[-1])
 
-    def _batch(self, crops: Tensor, *, of: int) -> Batch:
-        """What the network is asked about photographs, `(B, 3, S, S)` uint8, `of` how many in all processes."""
-        share = len(crops) / of
-        # Fewer photographs than processes: one that has none computes on black, which then counts for nothing.
-        pixels = send(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:]), self.device)
-        rgb = pixels.float() / 255.0
-        return Batch(light=lightness(pixels), rgb=rgb, encoded=self.target.encode(rgb), share=share)
+    def _batch(self, crops: Tensor, *, global_size: int) -> Batch:
+        """Return crops as network input and target.
 
-    def _answer(self, network: nn.Module, batch: Batch) -> Tensor:
-        answer: Tensor = network((batch.light / 100.0).contiguous(memory_format=torch.channels_last))
-        return answer
+        Args:
+            crops: this process's crops, `(B, 3, S, S)` uint8.
+            global_size: number of crops of the batch in all processes.
+        """
+        weight = len(crops) / global_size
+        # With fewer crops than processes, a process without a crop computes on a black one, with weight 0.
+        pixels = to_device(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:]), self.device)
+        rgb = pixels.float() / 255.0
+        return Batch(L=lightness(pixels), rgb=rgb, target=self.target.encode(rgb), weight=weight)
+
+    def _forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        output: Tensor = network((batch.L / 100.0).contiguous(memory_format=torch.channels_last))
+        return output
 
     @torch.inference_mode()
     def _validate(self) -> float:
-        network = self.network.result.eval()
+        """Return the mean loss over the center crops of the validation photographs, computed by all processes."""
+        network = self.network.eval_model.eval()
         pieces = torch.split(self.validation, self.config.batch_size)
         losses, sizes = [torch.zeros((), device=self.device)], [0]
-        for piece in ranks.part(len(pieces)):
-            asked = self._batch(pieces[piece], of=len(pieces[piece]))
-            losses.append(self.objective(self._answer(network, asked), asked))
+        for piece in shard(len(pieces)):
+            batch = self._batch(pieces[piece], global_size=len(pieces[piece]))
+            losses.append(self.objective(self._forward(network, batch), batch))
             sizes.append(len(pieces[piece]))
         own = sum(loss * size for loss, size in zip(torch.stack(losses).tolist(), sizes, strict=True))
-        mean = float(ranks.total(torch.tensor([own], dtype=torch.float64))) / len(self.validation)
+        mean = float(all_reduce_sum(torch.tensor([own], dtype=torch.float64))) / len(self.validation)
         if not math.isfinite(mean):
-            raise NonFiniteLossError(f"the validation loss is {mean}; the run stops, its last checkpoint is intact")
+            raise NonFiniteLossError(f"the validation loss is {mean}; training stops and the last checkpoint is intact")
         return mean
 
     def _save(self, epoch: int, step: int) -> None:
         if epoch in self.config.keep_epochs:
-            # Before the checkpoint: what a checkpoint says was done must be there.
-            self.run.write_epoch_weights(self.network.result.state_dict(), epoch=epoch, step=step)
+            # Before the checkpoint: a run that resumes from it does not write these weights again.
+            self.run.write_epoch_weights(self.network.eval_model.state_dict(), epoch=epoch, step=step)
+        state = self.network.state("network") | {f"objective.{k}": v for k, v in self.objective.state().items()}
         facts = {"key": self.key, "history": self.history, "timing": self.timing}
-        save_checkpoint(self.run.checkpoints, Checkpoint(step=step, state=self._state(), facts=facts))
+        save_checkpoint(self.run.checkpoints, Checkpoint(step=step, state=state, facts=facts))
         self.run.write_history(self.history, self.timing)
 
-    def _state(self) -> dict[str, Tensor]:
-        return self.network.state("network") | {f"objective.{k}": v for k, v in self.objective.learned().items()}
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
+    def _load_state(self, checkpoint: Checkpoint) -> None:
         self.history = list(checkpoint.facts["history"])
         self.timing = list(checkpoint.facts["timing"])
-        self.network.restore(checkpoint.state, "network")
         state = checkpoint.state
-        self.objective.restore({k.removeprefix("objective."): state[k] for k in state if k.startswith("objective.")})
+        self.network.load_state(state, "network")
+        self.objective.load_state({k.removeprefix("objective."): state[k] for k in state if k.startswith("objective.")})

@@ -1,60 +1,63 @@
-"""The replication article: what paper/companion.typ says, gathered from results/, set by typst, written whole."""
+"""The replication article: its data are gathered from results/, and typst compiles paper/companion.typ with them."""
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
+import pandas as pd
 import torch
 import yaml
 
-from colorlib.companion import printed
-from colorlib.companion.article_parts import (
-    by_source,
-    deviations,
-    ledger,
-    paper_folder,
-    picture,
-    reproduce,
-    table,
-    training,
-)
-from colorlib.companion.compared import EVIDENCE
-from colorlib.companion.evidence import Evidence
-from colorlib.companion.machines import machine
-from colorlib.companion.plan import TRIPTYCHS
-from colorlib.companion.sweep_summary import changes_text
-from colorlib.costs import multiply_adds
-from colorlib.evaluate import RESAMPLES
+from colorlib.colorizers import BASELINES
+from colorlib.companion import paper
+from colorlib.companion.artifacts import datasets, table1
+from colorlib.companion.claims.text import MARKS, held_to, read_verdicts
+from colorlib.companion.costs import multiply_adds
+from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.report.notebook_html import captioned_outputs, read_cells
+from colorlib.companion.results import Results
+from colorlib.companion.steps import PRIMARY, files
+from colorlib.companion.tables import Table
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, summarize
 from colorlib.files import write_bytes
 from colorlib.metrics import psnr_of
 from colorlib.model import parameter_count
-from colorlib.profiles import Profile
-from colorlib.runs import Run
+from colorlib.profiles import PROJECT, Profile, changes_text
+from colorlib.provenance import machine
 
-PICTURES = {"figure1_loss_curve": "03_figure1"} | dict.fromkeys(TRIPTYCHS, "04_figures2_3")
-"""Each figure and the executed notebook that shows it, with its caption and its alternative text."""
+PICTURES = {
+    "figure1_loss_curve": ("03_figure1", "Figure 1."),
+    **{name: ("04_figures2_3", f"{number}.") for name, (_, number, _) in TRIPTYCHS.items()},
+}
+"""File name of each figure -> the notebook that shows it, and its label there."""
 
 
-def write_article(profile: Profile) -> Path:
-    """Set the article of a profile's results and write it, whole or not at all; returns where.
+def write_article(results: Results) -> Path:
+    """Write the article of a profile's results as PDF, completely or not at all; returns its path.
 
-    Only the article of the evidence goes to paper/companion.pdf; another profile's stays with its results, so that
-    whoever has a laptop can set and read one without replacing it.
+    That of the primary profile is paper/companion.pdf; that of another profile is a preview in its results folder.
 
     Raises:
-        ValueError: a result is missing or belongs to other runs, or typst has an error or a warning.
+        ValueError: a result is missing or is of other runs, or typst has an error or a warning.
     """
-    committed = profile.name == EVIDENCE
+    profile = results.profile
+    committed = profile.name == PRIMARY
     path = paper_folder(profile) / "companion.pdf" if committed else profile.results / "companion.pdf"
-    write_bytes(path, compile_article(gather(profile), profile))
+    write_bytes(path, compile_article(gather(results), profile))
     return path
 
 
 def compile_article(data: Mapping[str, Any], profile: Profile) -> bytes:
-    """The PDF of what `gather` gave: tagged (PDF/UA-1), the same bytes wherever and whenever it is made.
+    """Return the article as a tagged PDF (PDF/UA-1): the same bytes at any time and on any machine.
+
+    Args:
+        data: from `gather`.
+        profile: its figures are included.
 
     Raises:
         ValueError: typst is not installed, or has an error or a warning.
@@ -62,13 +65,14 @@ def compile_article(data: Mapping[str, Any], profile: Profile) -> bytes:
     try:
         import typst
     except ImportError as error:
-        raise ValueError("the article is set by typst; to have it run `pip install typst`") from error
-    # In a folder of its own typst reads what is copied there and nothing else.
+        raise ValueError("the article is compiled by typst; to install it run `pip install typst`") from error
+    # Copy the sources to an empty folder: typst reads no other file
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sources = [paper_folder(profile) / "companion.typ", paper_folder(profile) / "references.bib"]
         for source in (*sources, *(profile.figures / f"{picture}.png" for picture in PICTURES)):
             (folder / source.name).write_bytes(source.read_bytes())
+        # Compile; a warning is an error
         try:
             pdf, warnings = typst.compile_with_warnings(
                 folder / "companion.typ",
@@ -76,7 +80,7 @@ def compile_article(data: Mapping[str, Any], profile: Profile) -> bytes:
                 ignore_system_fonts=True,
                 sys_inputs={"data": json.dumps(data, ensure_ascii=False, allow_nan=False)},
                 pdf_standards=["ua-1"],
-                timestamp=0,  # a fixed one; the document states its own date
+                timestamp=0,  # fixed: the document has its own date
             )
         except typst.TypstError as error:
             raise ValueError(f"companion.typ: {error.diagnostic or error.message}") from error
@@ -85,49 +89,48 @@ def compile_article(data: Mapping[str, Any], profile: Profile) -> bytes:
     return pdf
 
 
-def gather(profile: Profile) -> dict[str, Any]:
-    """All that the article says of this profile, as JSON; what is printed is text already.
+def gather(results: Results) -> dict[str, Any]:
+    """Return the article's data as JSON; numbers are formatted already.
 
     Raises:
-        ValueError: a result is missing, a figure is not the one its notebook shows, or claims or table are of other
+        ValueError: a result is missing, a figure differs from the one in its notebook, or claims or table are of other
             runs than the profile's.
     """
+    profile = results.profile
     if profile.changes:
         raise ValueError(
-            f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}); the "
-            "article is about the paper's, as that of `colorlib paper --profile cpu`"
+            f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}); choose "
+            "one of the paper's method, for example `colorlib paper --profile cpu`"
         )
-    runs = [Run(profile.run(seed)) for seed in profile.seeds]
-    names = ("data.json", "baselines.json", "table1.csv", "per_image.csv")
-    needed = [profile.results / name for name in names]
-    needed += [profile.figures / f"{name}.png" for name in PICTURES]
-    needed += [run.path / name for run in runs for name in ("run.json", "history.csv")]
+    # Check that every input exists
+    needed = [*files(profile, "data", "table1", "scores", "figure1", "figures2_3")]
+    needed += [profile.run(seed) / name for seed in profile.seeds for name in ("run.json", "history.csv")]
     for path in needed:
         if not path.is_file():
             raise ValueError(f"{path} does not exist; run `{reproduce(profile)}` first")
-    evidence, records = Evidence(profile), [run.record() for run in runs]
+    # Read the runs, the network and the citation
+    records = results.records
     config = records[0]["config"]
-    with torch.device("meta"):  # counted without any arithmetic
-        network = evidence.network()
+    with torch.device("meta"):  # shapes are enough to count parameters
+        network = results.network()
     citation = yaml.safe_load((paper_folder(profile).parent / "CITATION.cff").read_text(encoding="utf-8"))
     released = citation.get("date-released")
     if not isinstance(released, date):
-        why = "the article carries it, never the clock's date"
-        raise ValueError(f"CITATION.cff: add `date-released: YYYY-MM-DD`; {why}")  # noqa: TRY004
-    half = 0.00005  # of the last digit that the paper prints
+        raise ValueError("CITATION.cff: add `date-released: YYYY-MM-DD`, the date of the article")  # noqa: TRY004
+    half = 0.00005  # half a unit of the last digit of the paper's MSE
     return {
         "profile": profile.name,
-        "evidence": profile.name == EVIDENCE,
+        "primary": profile.name == PRIMARY,
         "date": {"year": released.year, "month": released.month, "day": released.day},
         "version": citation["version"],
         "original": citation["preferred-citation"],
         "paper": {
-            "loss": str(printed.LOSS),
-            "epoch": str(printed.EPOCH),
-            "mse": str(printed.MSE),
-            "psnr": str(printed.PSNR),
-            "psnr_low": f"{psnr_of(printed.MSE + half):.2f}",
-            "psnr_high": f"{psnr_of(printed.MSE - half):.2f}",
+            "loss": str(paper.LOSS),
+            "epoch": str(paper.EPOCH),
+            "mse": str(paper.MSE),
+            "psnr": str(paper.PSNR),
+            "psnr_low": f"{psnr_of(paper.MSE + half):.2f}",
+            "psnr_high": f"{psnr_of(paper.MSE - half):.2f}",
         },
         "network": {
             "parameters": f"{parameter_count(network):,}",
@@ -135,17 +138,186 @@ def gather(profile: Profile) -> dict[str, Any]:
             "multiply_adds": f"{multiply_adds(network, 64, 64) // 64**2:,}",
         },
         "config": config | {"crops_per_epoch": f"{config['crops_per_epoch']:,}"},
-        "updates": f"{int(evidence.histories[0][-1]['updates']):,}",
-        "seeds": ("seed " if len(runs) == 1 else "seeds ") + ", ".join(map(str, profile.seeds)),
+        "updates": f"{results.updates:,}",
+        "seeds": ("seed " if len(records) == 1 else "seeds ") + ", ".join(map(str, profile.seeds)),
         "machines": sorted({machine(record["hardware"]) for record in records}),
         "versions": records[0]["versions"],
         "sources": sorted({record["source"][:16] for record in records}),
         "resamples": f"{RESAMPLES:,}",
-        "photographs": json.loads((profile.results / "data.json").read_text(encoding="utf-8")),
-        "training": training(evidence),
-        "table": table(evidence),
+        "photographs": json.loads(files(profile, "data")[0].read_text(encoding="utf-8")),
+        "training": training(results),
+        "table": table(results),
         "by_source": by_source(profile),
-        "pictures": {name: picture(profile, name, notebook) for name, notebook in PICTURES.items()},
+        "pictures": {name: picture(profile, name) for name in PICTURES},
         "deviations": deviations((paper_folder(profile) / "deviations.md").read_text(encoding="utf-8")),
-        "ledger": ledger(profile),
+        "claims": claims_table(profile),
+    }
+
+
+def paper_folder(profile: Profile) -> Path:
+    """Return the folder with the article's text."""
+    return (profile.root or PROJECT) / "paper"
+
+
+def reproduce(profile: Profile) -> str:
+    """Return the command that makes missing results."""
+    return f"make reproduce PROFILE={profile.name}"
+
+
+def training(results: Results) -> dict[str, Any]:
+    """Return the numbers on the loss curves, as means over the seeds."""
+    training, validation = (
+        [fmean(rows) for rows in zip(*([row[name] for row in history] for history in results.histories), strict=True)]
+        for name in ("training_loss", "validation_loss")
+    )
+    path = files(results.profile, "data")[1]
+    baselines: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["validation_mse"]
+    best = min(baselines, key=lambda name: baselines[name])
+    epochs = len(training)
+    at, tenth, tail = min(paper.EPOCH, epochs), min(epochs, max(2, epochs // 10)), min(10, epochs)
+    noises = [[row["validation_loss"] for row in history[-tail:]] for history in results.histories]
+    fall = training[0] - training[-1]
+    before, after = fmean(training[at - 5 : at]), fmean(training[-5:])
+    return {
+        "first": f"{training[0]:.4f}",
+        "at": at,
+        "at_loss": f"{training[at - 1]:.4f}",
+        "at_ratio": f"{training[at - 1] / paper.LOSS:.2f}",
+        "final": f"{training[-1]:.4f}",
+        "final_validation": f"{validation[-1]:.4f}",
+        "tenth": tenth,
+        "share": _percent((training[0] - training[tenth - 1]) / fall, 0) if fall > 0 else None,
+        "later": f"{'fell' if after < before else 'rose'} by {_percent(abs(after / before - 1))}"
+        if epochs >= paper.EPOCH + 5
+        else None,
+        "tail": tail,
+        "noise": _percent(fmean(stdev(losses) / fmean(losses) for losses in noises)) if tail > 1 else None,
+        "best": best,
+        "level": f"{baselines[best]:.4f}",
+        "against": "lower" if validation[-1] < baselines[best] else "not lower",
+    }
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def table(results: Results) -> dict[str, Any]:
+    """Return Table I as text, and the numbers that the text cites from it.
+
+    Raises:
+        ValueError: table1.csv is of other runs.
+    """
+    profile = results.profile
+    path = files(profile, "table1")[0]
+    data = pd.read_csv(path)
+    rows = {row["method"]: row for row in data.to_dict("records")}
+    network = rows[NETWORK]
+    if network["seeds"] != len(profile.seeds) or network["updates"] != results.updates:
+        raise ValueError(f"{path} is of other runs than those in {profile.results}; run `{reproduce(profile)}`")
+    # Compare the network with the best baseline, image by image
+    best = min(BASELINES, key=lambda name: float(rows[name]["MSE"]))
+    baseline = [row for _, row in results.scores if row.method == best]
+    ours = [[row for of, row in results.scores if (of, row.method) == (seed, NETWORK)] for seed in profile.seeds]
+    gains = [gain for rows in ours if (gain := summarize([*baseline, *rows], reference=best)[-1].psnr_gain)]
+    low, high = network["MSE low"], network["MSE high"]
+    return {
+        **_table_text(table1.as_table(data, profile)),
+        "images": int(network["images"]),
+        "mse": f"{network['MSE']:.4f}",
+        "mse_interval": f"[{low:.4f}, {high:.4f}]",
+        "ratio": f"{network['MSE'] / paper.MSE:.2f}",
+        "paper_position": "below" if low > paper.MSE else "above" if high < paper.MSE else "within",
+        "mean_psnr_difference": f"{network['mean PSNR'] - network['PSNR of MSE']:.1f}",
+        "gray_mse": f"{rows['gray']['MSE']:.4f}",
+        "best": best,
+        "best_mse": f"{rows[best]['MSE']:.4f}",
+        "gray": _compared(*(network[f"gain over gray{bound}"] for bound in ("", " low", " high"))),
+        "baseline": _compared(*(fmean(getattr(gain, name) for gain in gains) for name in ("value", "low", "high"))),
+        "true_l": _signed(rows[NETWORK_TRUE_L]["PSNR of MSE"] - network["PSNR of MSE"]),
+        "colorfulness": f"{network['colorfulness']:.1f}",
+        "truth_colorfulness": f"{network['truth_colorfulness']:.1f}",
+    }
+
+
+def _table_text(table: Table) -> dict[str, Any]:
+    """Return a table's caption, headings and cells; an interval is on the second line of its cell."""
+    rows = [["\n".join(filter(None, parts)) for parts in row] for row in table.cells()]
+    return {"caption": table.caption[0].upper() + table.caption[1:], "columns": table.heads, "rows": rows}
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _compared(gain: float, low: float, high: float) -> dict[str, str]:
+    """Return a gain in dB as text, and in words according to its 95 % interval."""
+    words = "better than" if low > 0 else "worse than" if high < 0 else "not distinguishable from"
+    return {"words": words, "figures": f"{_signed(gain)} dB [{_signed(low)}, {_signed(high)}]"}
+
+
+def picture(profile: Profile, name: str) -> dict[str, str]:
+    """Return caption and alternative text of a figure, from the metadata in its notebook.
+
+    Raises:
+        ValueError: the notebook does not show it, or shows another version of it, or without these words.
+    """
+    notebook_name, label = PICTURES[name]
+    path = profile.figures / f"{name}.png"
+    notebook = profile.results / "notebooks" / f"{notebook_name}.ipynb"
+    shown = {output.label: output for output in captioned_outputs(notebook, read_cells(notebook))}
+    # Numbers of the caption are those of the figure only if the notebook shows the same file
+    if label not in shown or shown[label].png != path.read_bytes():
+        raise ValueError(f"{path} is not the figure in {notebook}; run `{reproduce(profile)}`")
+    return {"file": path.name, "alt": shown[label].alt, "caption": shown[label].caption}
+
+
+def deviations(markdown: str) -> list[list[str]]:
+    """Return the first three columns of the first table in paper/deviations.md: what, the paper, here."""
+    lines = markdown[markdown.index("\n|") + 1 :].partition("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row[:3] for row in rows[2:]]
+
+
+def by_source(profile: Profile) -> dict[str, Any] | None:
+    """Return the table of data sets as text, and sentences that compare with the paper's error; None without it."""
+    path = files(profile, "datasets")[0]
+    if not path.is_file():
+        return None
+    data = pd.read_csv(path)
+    return {**_table_text(datasets.as_table(data, profile)), "sentences": datasets.comparisons(data)}
+
+
+def claims_table(profile: Profile) -> dict[str, Any]:
+    """Return the claims in groups, each with its numbers as text, and the meanings of the verdicts.
+
+    Raises:
+        ValueError: claims.json is missing, or of another profile or other seeds.
+    """
+    path, command = files(profile, "claims")[0], f"colorlib claims --profile {profile.name}"
+    claims = read_verdicts(path, profile.name)
+    if claims is None:
+        raise ValueError(f"{path} does not exist; run `{command}` first (`{reproduce(profile)}` before it)")
+    if claims["seeds"] != list(profile.seeds):
+        raise ValueError(f"{path} is of seeds {claims['seeds']}, not {list(profile.seeds)}; run `{command}`")
+    groups: dict[str, list[dict[str, str]]] = {}
+    for claim in claims["claims"]:
+        entry = {name: claim[name] for name in ("id", "section", "says", "verdict", "why")}
+        entry["criterion"] = held_to(claim)
+        entry["paper"] = claim["value_text"] or "–"
+        entry["measured"] = "\n".join(part for part in (claim["measured_text"], claim["interval_text"]) if part)
+        seeds = f"{claim['seeds']} seed{'s' if claim['seeds'] > 1 else ''}" if claim["seeds"] else ""
+        updates = f"{claim['updates']:,} updates" if claim["updates"] else ""
+        entry["on"] = "; ".join(part for part in (claim["photographs"], seeds, updates) if part) or "–"
+        groups.setdefault(claim["group"], []).append(entry)
+    commands = Counter(claim["command"] for claim in claims["claims"] if claim["command"])
+    return {
+        "verdicts": [
+            {"name": mark.verdict, "sign": mark.sign, "meaning": mark.meaning, "count": claims["counts"][mark.verdict]}
+            for mark in MARKS
+        ],
+        "total": len(claims["claims"]),
+        "groups": [{"name": name, "claims": entries} for name, entries in groups.items()],
+        "commands": [{"command": name, "count": count} for name, count in commands.most_common()],
+        "command": claims["command"],
     }

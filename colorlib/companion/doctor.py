@@ -1,4 +1,4 @@
-"""What this machine has, and how long and how much disk each profile takes on it."""
+"""This machine, and estimates of the time and disk space that runs take on it."""
 
 import importlib.util
 import os
@@ -11,65 +11,66 @@ from urllib.parse import urlsplit
 
 import torch
 
-from colorlib.companion.sweep_summary import multiply_adds_per_pixel
+from colorlib.companion.costs import multiply_adds_per_pixel
+from colorlib.companion.notebooks import duration_text
 from colorlib.config import RunConfig
-from colorlib.devices import prepare
+from colorlib.data import VALIDATION_PHOTOS
+from colorlib.device import prepare
+from colorlib.evaluate import SCORED_PHOTOS
 from colorlib.photos import SOURCES, find_source, open_photos
-from colorlib.places import PhotosMissingError
+from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import processor
 from colorlib.trainer import build_network
 
+BATCH, CROP = 16, 48
+"""Crops per update and their side in pixels, for `update_seconds`: the paper's batch size, the default crop."""
+BACKWARD = 3.0
+"""A training step costs about three forward passes: forward, gradient of inputs, gradient of weights."""
 SOURCE_PIXELS = {"bsds500": 481 * 321}
 """Pixels of one test photograph, for estimates without opening it."""
 TYPICAL_PIXELS = 512 * 512
-BACKWARD = 3.0
-"""A training step costs about three forward passes: forward, gradient of inputs, gradient of weights."""
-MEASURED = 16 * 48 * 48
-"""Pixels of the update that `update_seconds` measures."""
+"""Pixels of one test photograph of any other source."""
+PROFILE_OVERHEAD = 60.0
+"""Seconds that a profile's notebooks take besides training and scoring: five kernels to start, figures to draw."""
+POINT_OVERHEAD = 15.0
+"""Seconds to start the process of a sweep's point and its kernel."""
 GPU_LIMIT_MINUTES = 30
+"""`auto` takes the profile `paper` where all its seeds take less."""
 
 
-def update_seconds(device: torch.device) -> float:
-    """Seconds one update of the paper's network takes on a batch of 16 crops of 48 pixels, measured now."""
-    network = build_network(RunConfig()).to(device)
-    light = torch.rand(16, 1, 48, 48, device=device)
-    truth = torch.rand(16, 3, 48, 48, device=device)
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        torch.nn.functional.mse_loss(network(light), truth).backward()  # type: ignore[no-untyped-call]
-        if device.type != "cpu":
-            torch.accelerator.synchronize()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def forward_seconds(config: RunConfig, update: float, device: str) -> float:
-    """Seconds a forward pass takes for each pixel, given what `update_seconds` measured of the paper's network.
-
-    Networks differ by their multiply-adds; but a GPU is kept waiting by the layers of a small one, which are no fewer
-    (results/LOG.md, 2026-11-26): there none costs less than the paper's.
-    """
-    share = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
-    return (share if device == "cpu" else max(share, 1.0)) * update / (MEASURED * BACKWARD)
-
-
-def estimate_minutes(profile: Profile, update: float, device: str = "cpu") -> float:
-    """Minutes one seed of a profile takes, given what `update_seconds` measured on a device."""
-    config = profile.config(0)
-    per_pixel = forward_seconds(config, update, device)
-    source = profile.photos
-    counts = {"bsds500": (100, 200), "bundled": (1, 3)}.get(source, (100, 200))
-    trained = config.epochs * config.crops_per_epoch * config.crop_size**2 * BACKWARD
-    validated = config.epochs * counts[0] * config.crop_size**2
-    tested = counts[1] * SOURCE_PIXELS.get(source, TYPICAL_PIXELS)
-    overhead = 1.0  # starting five kernels, scoring, drawing
-    return (trained + validated + tested) * per_pixel / 60 + overhead
+def report(threads: int | None = None) -> str:
+    """Return this machine's properties, a line each, and what each profile costs on it."""
+    device = prepare("auto", threads)
+    update = update_seconds(device)
+    # The machine
+    lines = [
+        f"Python       {platform.python_version()}, torch {torch.__version__}",
+        f"processor    {processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used",
+        f"GPU          {_gpu(device)}",
+        f"memory       {_memory()}",
+        f"disk         {shutil.disk_usage(PROJECT).free / 1e9:.0f} GB free at the checkout",
+        *_photo_lines(),
+        f"network      {_network()}",
+        f"auto takes   {': '.join(choose())}",
+        "",
+        f"one update of the paper's network, {BATCH} crops of {CROP} pixels: {update:.3f} s on {device.type}",
+        "one seed of each profile:",
+    ]
+    # The profiles
+    for path in sorted(PROFILES.glob("*.yaml")):
+        profile = load_profile(path.stem)
+        config = profile.config
+        seconds = 60 * estimate_minutes(profile, update, device.type)
+        lines.append(
+            f"  {profile.name:<8} {profile.photos:<10} {config.updates:>6,} updates"
+            f"  about {duration_text(seconds)}, {_megabytes(config.keep_epochs)} MB of disk"
+        )
+    return "\n".join(lines)
 
 
 def choose() -> tuple[str, str]:
-    """The profile that `auto` takes, and why."""
+    """Return the profile that `auto` takes on this machine, and the reason in words."""
     if not torch.cuda.is_available():
         return "cpu", "there is no CUDA GPU here (PROFILE=paper takes hours without one, and resumes)"
     device = prepare("cuda")
@@ -82,41 +83,77 @@ def choose() -> tuple[str, str]:
     return "cpu", f"{name} would take about {minutes:.0f} minutes for paper's {seeds} seeds, over {GPU_LIMIT_MINUTES}"
 
 
-def report(threads: int | None = None) -> str:
-    """What was found, a line each, and what each profile costs here."""
-    device = prepare("auto", threads)
-    update = update_seconds(device)
-    lines = [
-        f"Python       {platform.python_version()}, torch {torch.__version__}",
-        f"processor    {processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used",
-        f"GPU          {_gpu(device)}",
-        f"memory       {_memory()}",
-        f"disk         {shutil.disk_usage(PROJECT).free / 1e9:.0f} GB free at the checkout",
-        *_photo_lines(),
-        f"network      {_network()}",
-        f"auto takes   {': '.join(choose())}",
-        "",
-        f"an update of the paper's network, 16 crops of 48 pixels: {update:.3f} s on {device.type}; so, per seed:",
-    ]
-    for path in sorted(PROFILES.glob("*.yaml")):
-        profile = load_profile(path.stem)
-        config = profile.config(0)
-        minutes = estimate_minutes(profile, update, device.type)
-        lines.append(
-            f"  {profile.name:<8} {profile.photos:<10} {config.updates:>6,} updates"
-            f"  about {_duration(minutes)}, {_megabytes(config.keep_epochs)} MB of disk"
-        )
-    return "\n".join(lines)
+def update_seconds(device: torch.device) -> float:
+    """Return the seconds of one update of the paper's network, `BATCH` crops of `CROP` pixels, measured now."""
+    network = build_network(RunConfig()).to(device)
+    lightness = torch.rand(BATCH, 1, CROP, CROP, device=device)
+    truth = torch.rand(BATCH, 3, CROP, CROP, device=device)
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        torch.nn.functional.mse_loss(network(lightness), truth).backward()  # type: ignore[no-untyped-call]
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
-def _duration(minutes: float) -> str:
-    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
+def estimate_minutes(profile: Profile, update: float, device: str = "cpu") -> float:
+    """Return the minutes that one seed of a profile takes, without opening its photographs.
+
+    Args:
+        profile: budget and photographs.
+        update: seconds of one update of the paper's network, from `update_seconds`.
+        device: type of the device that was timed.
+    """
+    validation, test = {"bsds500": (100, 200), "bundled": (1, 3)}.get(profile.photos, (100, 200))
+    test_pixels = test * SOURCE_PIXELS.get(profile.photos, TYPICAL_PIXELS)
+    return (_seconds(profile.config, validation, test_pixels, update, device) + PROFILE_OVERHEAD) / 60
 
 
-def _megabytes(kept: Iterable[int]) -> int:
-    """Two checkpoints of weights and Adam's moments, the last weights, the kept ones as float16, results."""
+def estimate_seconds(config: RunConfig, scored_split: str, update: float, device: str = "cpu") -> float:
+    """Return the seconds that a point of a sweep takes: training, validation and scoring.
+
+    The cost of a loss beyond the network, such as the features of a perceptual loss, is not included.
+
+    Args:
+        config: the point's settings.
+        scored_split: the split that it is scored on.
+        update: seconds of one update of the paper's network, from `update_seconds`.
+        device: type of the device that was timed.
+    """
+    validation, scored = open_photos(config.photos, "val"), open_photos(config.photos, scored_split)
+    # All photographs are taken to be as large as the first.
+    scored_pixels = min(len(scored), SCORED_PHOTOS) * scored[0].load()[..., 0].size
+    return _seconds(config, min(len(validation), VALIDATION_PHOTOS), scored_pixels, update, device) + POINT_OVERHEAD
+
+
+def _seconds(config: RunConfig, validation_crops: int, scored_pixels: int, update: float, device: str) -> float:
+    """Return the seconds of all forward and backward passes.
+
+    Networks are compared by their multiply-adds. On a GPU a network that has fewer than the paper's takes no less
+    time: starting its layers takes the time, and it has no fewer of them (results/LOG.md, 2026-11-26).
+    """
+    ratio = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
+    per_pixel = (ratio if device == "cpu" else max(ratio, 1.0)) * update / (BATCH * CROP**2 * BACKWARD)
+    validated = config.epochs * validation_crops * config.crop_size**2
+    return (_trained_pixels(config) * BACKWARD + validated + scored_pixels) * per_pixel
+
+
+def training_multiply_adds(config: RunConfig) -> float:
+    """Return the multiply-adds that training takes, forward and backward."""
+    return _trained_pixels(config) * BACKWARD * multiply_adds_per_pixel(config)
+
+
+def _trained_pixels(config: RunConfig) -> int:
+    return config.epochs * config.crops_per_epoch * config.crop_size**2
+
+
+def _megabytes(keep_epochs: Iterable[int]) -> int:
+    """Return the disk space of a run: checkpoints, weights, weights of some epochs as float16, results."""
     weights = 3.0
-    return round(2 * 3 * weights + weights + len(list(kept)) * weights / 2 + 4)
+    checkpoints = 2 * 3 * weights  # two of them, each with the weights and Adam's two moments
+    return round(checkpoints + weights + len(list(keep_epochs)) * weights / 2 + 4)
 
 
 def _gpu(device: torch.device) -> str:
@@ -156,5 +193,5 @@ def _network() -> str:
     try:
         socket.create_connection((host, port), timeout=3).close()
     except OSError as error:
-        return f"{host} does not answer ({error}): photographs can not be downloaded"
+        return f"{host} does not answer ({error}): photographs cannot be downloaded"
     return f"{host} answers: photographs can be downloaded"

@@ -1,51 +1,53 @@
-"""Executing one notebook, with a record of what became of it that can be believed.
+"""Executing one notebook, with a record of the result and a progress line.
 
-papermill's own metadata says `completed` after a killed kernel, a time-out or `sys.exit(0)`, and an unknown parameter
-is only a warning. So the parameters are checked before anything starts, a record is written before the start and
-replaced at the end, and a run is `ok` only when every cell ran and the files it promised exist.
+papermill's own metadata is not reliable: it says `completed` after a killed kernel, a time-out or `sys.exit(0)`, and
+an unknown parameter is only a warning. So the parameters are checked before anything starts, a record is written
+before the start and replaced at the end, and an execution is `ok` only when every cell ran and its output files exist.
 """
 
 import ast
 import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from colorlib.files import sha256, write_json, write_text
+from colorlib.files import write_json, write_text
 
 if TYPE_CHECKING:
-    # Imported where it is called: jsonschema's grammar of addresses, which it builds then, takes seconds.
+    # nbformat is imported in the functions that use it: building jsonschema's grammar of addresses takes seconds.
     from nbformat import NotebookNode
 
 
 class NotebookFailedError(RuntimeError):
-    """A notebook did not do what it promised; the message names it, the cell and the reason."""
+    """An execution failed, or left an output file out; the message names the notebook, the cell and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """One notebook, to be executed once."""
+    """One notebook to execute: its parameters and its output files."""
 
     notebook: Path
     """The source notebook."""
     output: Path
-    """Where its executed copy goes; a failed one goes beside it, as `<name>.failed.ipynb`."""
+    """Path of the executed copy; a failed copy goes next to it, as `<name>.failed.ipynb`."""
     record: Path
-    """Where its record goes."""
+    """Path of the JSON record: `notebook`, `parameters`, `status` (running, ok, failed) and `reason`."""
     parameters: Mapping[str, Any]
     """Values for its `parameters` cell: plain numbers, strings, booleans, lists."""
-    promised: Sequence[Path]
-    """Files it must leave, written anew."""
-    kept: Sequence[Path] = ()
-    """Files that must be there afterwards, perhaps from before: a resumed run does not write its record again."""
+    outputs: Sequence[Path]
+    """Files that this execution must write."""
+    keep: Sequence[Path] = ()
+    """Files that must exist afterwards but may be older: a resumed run does not write its run.json again."""
     timeout: int | None = None
-    """Seconds a cell may take."""
+    """Seconds a cell may take; None: no limit."""
 
 
 def code_cells(notebook: Path, *, tag: str | None = None) -> list[str]:
-    """The source of a notebook's code cells, or of those with a tag."""
+    """Return the source of a notebook's code cells, or only of those with a tag."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return [
         "".join(cell["source"])
@@ -55,10 +57,10 @@ def code_cells(notebook: Path, *, tag: str | None = None) -> list[str]:
 
 
 def parameters_of(notebook: Path) -> dict[str, Any]:
-    """The names and default values in the notebook's `parameters` cell.
+    """Return the names and default values in the notebook's `parameters` cell.
 
     Raises:
-        ValueError: there is no such cell, or it holds more than assignments of literals.
+        ValueError: there is not exactly one such cell, or it holds more than assignments of literals.
     """
     cells = code_cells(notebook, tag="parameters")
     if len(cells) != 1:
@@ -77,10 +79,10 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Refuse unknown names and values of another type than the default's.
+    """Check that the notebook has all these parameters and that each value has the type of its default.
 
     Raises:
-        ValueError: the message names the notebook, its parameters cell, the parameter and the mend.
+        ValueError: the message names the notebook, its parameters cell, the parameter and the fix.
     """
     defaults = parameters_of(notebook)
     for name, value in parameters.items():
@@ -98,22 +100,23 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
             raise ValueError(f"{notebook.name}: {name}={value!r}: papermill would format the braces; leave them out")
 
 
-def execute(execution: Execution, listen: Callable[[str], None] = lambda line: None) -> None:
-    """Execute a notebook and leave its executed copy, with the same bytes each time, and its record.
+def execute(execution: Execution, on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Execute a notebook; write its executed copy, with the same bytes each time, and its record.
 
     Args:
-        execution: what to execute.
-        listen: gets each line the notebook prints, as it comes.
+        execution: the notebook, its parameters and its output files.
+        on_line: called with each line that the notebook prints, as it comes.
 
     Raises:
         ValueError: a parameter is unknown or of the wrong type; nothing was started.
-        NotebookFailedError: it did not finish, or did not leave what it promised.
+        NotebookFailedError: a cell failed or did not run, or an output file is missing.
     """
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    # Check the parameters, and record the start
     check_parameters(execution.notebook, execution.parameters)
     name = execution.notebook.name
     started = {"notebook": name, "parameters": dict(execution.parameters)}
@@ -121,8 +124,9 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     working = execution.output.with_name(f".{execution.output.stem}.running.ipynb")
     working.parent.mkdir(parents=True, exist_ok=True)
     failed = execution.output.with_name(f"{execution.output.stem}.failed.ipynb")
+    before = {path: _version(path) for path in execution.outputs}
+    # Execute, and find the reason of a failure
     reason = None
-    before = {path: _version(path) for path in execution.promised}
     try:
         papermill.execute_notebook(
             execution.notebook,
@@ -131,14 +135,14 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            stdout_file=_Lines(listen),
+            stdout_file=_LineWriter(on_line),
             execution_timeout=execution.timeout,
             record_timing=False,
             coalesce_streams=True,
-            # Kernels talk over loopback; each would print a warning about that.
+            # Kernels communicate over loopback; each would print a warning about that.
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
-        reason = _unfinished(nbformat.read(working, as_version=4))
+        reason = _unfinished_cell(nbformat.read(working, as_version=4))
     except PapermillExecutionError as error:
         last = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in error.traceback][-1:]
         reason = f"cell {error.cell_index + 1} raised {''.join(last) or error.ename + ': ' + error.evalue}"
@@ -150,11 +154,12 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
         write_json(execution.record, started | {"status": "failed", "reason": "interrupted, or not started at all"})
         working.unlink(missing_ok=True)
         raise
-    # What an earlier execution left is no proof: results are written anew, whole, so each is another file than before.
-    missing = [path for path in execution.promised if _version(path) in (None, before[path])]
-    missing += [path for path in execution.kept if not path.is_file()]
+    # Check the output files: one from an earlier execution does not count, as each is replaced by a new file
+    missing = [path for path in execution.outputs if _version(path) in (None, before[path])]
+    missing += [path for path in execution.keep if not path.is_file()]
     if reason is None and missing:
         reason = f"its last cell ended without leaving {missing[0]}"
+    # Record the failure, or write the executed copy
     if reason is not None:
         working.replace(failed)
         write_json(execution.record, started | {"status": "failed", "reason": reason})
@@ -162,34 +167,27 @@ def execute(execution: Execution, listen: Callable[[str], None] = lambda line: N
     write_text(execution.output, stable_text(nbformat.read(working, as_version=4)))
     working.unlink()
     failed.unlink(missing_ok=True)
-    # Last of all: a record says `ok` only of what is there.
-    write_json(
-        execution.record,
-        started
-        | {
-            "status": "ok",
-            "left": {path.name: sha256(path) for path in [*execution.kept, *execution.promised, execution.output]},
-        },
-    )
+    # Only now, when everything else is on disk, does the record say `ok`.
+    write_json(execution.record, started | {"status": "ok"})
 
 
-class _Lines:
-    """What papermill writes a notebook's output to: hands on whole lines."""
+class _LineWriter:
+    """File-like object for papermill's output that calls `on_line` with whole lines."""
 
-    def __init__(self, listen: Callable[[str], None]) -> None:
-        self.listen, self.rest = listen, ""
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.on_line, self.rest = on_line, ""
 
     def write(self, text: str) -> None:
         *lines, self.rest = (self.rest + text).split("\n")
         for line in lines:
-            self.listen(line)
+            self.on_line(line)
 
     def flush(self) -> None:
-        """Papermill calls it; lines are handed on at once anyway."""
+        """Do nothing; papermill calls it."""
 
 
 def _version(path: Path) -> tuple[int, int] | None:
-    """What tells a file from one that replaced it; None where there is none."""
+    """Return inode and modification time, which change when a file is replaced; None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -197,8 +195,8 @@ def _version(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _unfinished(nb: "NotebookNode") -> str | None:
-    """Why an execution that papermill calls complete was not: `sys.exit(0)` ends it quietly."""
+def _unfinished_cell(nb: "NotebookNode") -> str | None:
+    """Return a message about the first cell that did not finish, or None; papermill misses `sys.exit(0)`."""
     for index, cell in enumerate(nb.cells):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
@@ -211,7 +209,7 @@ def _unfinished(nb: "NotebookNode") -> str | None:
 
 
 def _running_cell(working: Path) -> str:
-    """The cell that was running when an execution was cut off: the last one started, whatever its status says."""
+    """Return the number of the cell that was running when an execution was cut off: the last one that started."""
     import nbformat
 
     nb = nbformat.read(working, as_version=4)
@@ -220,7 +218,10 @@ def _running_cell(working: Path) -> str:
 
 
 def stable_text(nb: "NotebookNode") -> str:
-    """An executed notebook as text that two equal executions share: fixed ids, no clock, no paths, no versions."""
+    """Return an executed notebook as JSON text without cell ids of its own, times, paths and versions.
+
+    Two executions with the same results give the same bytes.
+    """
     import nbformat
 
     for index, cell in enumerate(nb.cells):
@@ -237,9 +238,45 @@ def stable_text(nb: "NotebookNode") -> str:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A record written by `execute`, or None where there is none that can be read."""
+    """Return a record written by `execute`, or any JSON object; None if the file is missing or not JSON."""
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return None
     return record
+
+
+EPOCH_LINE = re.compile(r"epoch +(\d+) of (\d+)")
+"""Pattern of the line that a training notebook prints after each epoch."""
+
+
+def progress_printer(terminal: TextIO, label: str) -> Callable[[str], None]:
+    """Return an `on_line` for `execute` that prints the epoch, the loss and the time left.
+
+    A terminal gets one line that is overwritten, any other file a line per epoch.
+    """
+    times: list[float] = [time.monotonic()]
+    start, end = ("\r\x1b[2K", "") if terminal.isatty() else ("", "\n")
+
+    def on_line(line: str) -> None:
+        found = EPOCH_LINE.search(line)
+        if not found:
+            return
+        epoch, epochs = int(found[1]), int(found[2])
+        times.append(time.monotonic())
+        # A resumed run prints its earlier epochs at once: they say nothing about the speed.
+        spans = [b - a for a, b in pairwise(times) if b - a > 0.05][-5:]
+        left = f", {duration_text((epochs - epoch) * sum(spans) / len(spans))} left" if spans else ""
+        done = "\n" if epoch == epochs else ""
+        terminal.write(f"{start}{label}: {' '.join(line.split())}{left}{end or done}")
+        terminal.flush()
+
+    return on_line
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as `45 s`, `12 min` or `1 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

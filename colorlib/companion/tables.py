@@ -1,63 +1,179 @@
-"""Table I: the paper's figures, ours, and what trivial answers get, with spread and intervals."""
+"""Tables of results as Markdown, HTML, CSV and notebook outputs; scores of several seeds as rows of a table.
+
+Captions are data: a notebook output has its label and its caption in its metadata, where the report finds them.
+"""
 
 import csv
+import html
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from colorlib.companion import printed
-from colorlib.evaluate import Score, Summary, by_method, read_scores, score, summarize
+from colorlib.evaluate import Summary, by_method, read_scores, summarize
 from colorlib.files import write_text
-from colorlib.photos import open_photos
+from colorlib.metrics import Score
 from colorlib.profiles import Profile
-from colorlib.runs import Run, csv_text
-from colorlib.scoring import baseline_methods, scored_photos
 
-PAPER_ROW = {"method": "paper (its own, unnamed data)", "MSE": printed.MSE, "PSNR of MSE": printed.PSNR}
-"""Table I as printed (Sec. IV.C)."""
-
-COLUMNS = {
-    "mse": "MSE",
-    "psnr_of_mse": "PSNR of MSE",
-    "mean_psnr": "mean PSNR",
-    "ssim": "SSIM",
-    "delta_e00": "ΔE00",
-    "colorfulness": "colorfulness",
-    "psnr_gain": "gain over gray",
-}
+MISSING = "–"
+"""Text of a cell without a value."""
 
 
-def score_table(profile: Profile, *, rescore: bool) -> list[tuple[int | None, Score]]:
-    """All per-image rows of the profile: baselines (seed None), then each run's; written to per_image.csv.
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table: its values in the data frame and their format."""
+
+    name: str
+    """Column of the data frame. Numbers may also have `<name> sd`, `<name> low` and `<name> high`."""
+    digits: int | None = None
+    """Digits after the decimal point; None: the values are shown as they are."""
+    head: str = ""
+    """Heading; empty: `name`."""
+    interval: bool = True
+    """Whether the interval from `low` to `high` is shown."""
+    signed: bool = False
+    """Whether positive numbers have a plus sign, as differences do."""
+
+    def text(self, row: Mapping[Any, Any]) -> str:
+        """Return a row's cell as text: value ± standard deviation over seeds [interval over images]."""
+        return " ".join(filter(None, self.parts(row)))
+
+    def parts(self, row: Mapping[Any, Any]) -> tuple[str, str]:
+        """Return a row's cell as two texts: the value with its standard deviation, and the interval or nothing."""
+        value = row.get(self.name)
+        if _is_missing(value):
+            return MISSING, ""
+        if self.digits is None:
+            return str(value), ""
+        sd, low, high = (row.get(f"{self.name} {part}") for part in ("sd", "low", "high"))
+        text = self._number(value)
+        if not _is_missing(sd):
+            text += f" ± {sd:.{self.digits}f}"
+        if not self.interval or _is_missing(low) or low == high:
+            return text, ""
+        return text, f"[{self._number(low)}, {self._number(high)}]"
+
+    def _number(self, value: Any) -> str:
+        if self.signed:
+            return f"{round(value, self.digits) + 0.0:+,.{self.digits}f}"  # + 0.0: no -0.00
+        return f"{value:,.{self.digits}f}"
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or bool(pd.isna(value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of results with its caption; its first column names the rows."""
+
+    data: pd.DataFrame
+    """Values as computed, not rounded: the rows of the CSV file."""
+    columns: Sequence[Column]
+    """Columns that are shown, in order."""
+    caption: str
+    """Plain text."""
+    label: str = ""
+    """Start of the caption, for example `Table I`."""
+    shown: pd.DataFrame | None = None
+    """Rows that are shown, where they are not those of the CSV file."""
+
+    @property
+    def heads(self) -> list[str]:
+        """The headings of the columns that are shown."""
+        return [column.head or column.name for column in self.columns]
+
+    def cells(self) -> list[list[tuple[str, str]]]:
+        """Return the cells, row by row, each as in `Column.parts`."""
+        rows = (self.data if self.shown is None else self.shown).to_dict("records")
+        return [[column.parts(row) for column in self.columns] for row in rows]
+
+    def markdown(self) -> str:
+        """Return the table as Markdown, the caption below."""
+        lines = ["| " + " | ".join(self.heads) + " |", "|" + "---|" * len(self.columns)]
+        for row in self.cells():
+            lines.append("| " + " | ".join(" ".join(filter(None, parts)) for parts in row) + " |")
+        return "\n".join(lines) + "\n\n" + f"{self.label} {self.caption}".strip() + "\n"
+
+    def html(self) -> str:
+        """Return the table as HTML with row and column headers, intervals below their values; without the caption."""
+        heads = "".join(f'<th scope="col">{_escape(head)}</th>' for head in self.heads)
+        body = ""
+        for first, *others in self.cells():
+            body += f'<tr><th scope="row">{_cell_html(*first)}</th>'
+            body += "".join(f"<td>{_cell_html(*parts)}</td>" for parts in others) + "</tr>"
+        return f'<table class="figures"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+
+    def save(self, csv_path: Path, markdown_path: Path) -> None:
+        """Write the values as CSV and the table as Markdown."""
+        write_text(csv_path, self.data.to_csv(index=False, lineterminator="\n"))
+        write_text(markdown_path, self.markdown())
+
+    def show(self) -> None:
+        """Display the table in a notebook, its caption below."""
+        show_captioned("text/html", self.html(), {}, label=self.label, caption=self.caption)
+
+
+def _cell_html(value: str, interval: str) -> str:
+    return _escape(value) + (f"<br><small>{_escape(interval)}</small>" if interval else "")
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def show_captioned(mime_type: str, content: str, metadata: Mapping[str, Any], *, label: str, caption: str) -> None:
+    """Display a figure or table in a notebook: one output, and one with the visible caption.
+
+    The metadata of the first has `label` and `caption`, that of the second `is_caption`: pages take the words from the
+    first and skip the second.
 
     Args:
-        profile: whose test split and runs.
-        rescore: score the baselines anew; else take the rows that per_image.csv holds, which needs no photographs.
+        mime_type: `image/png` or `text/html`.
+        content: PNG as base64, or HTML.
+        metadata: further metadata of the output, for example `alt`.
+        label: start of the caption, in bold; may be empty.
+        caption: plain text.
     """
-    path = profile.results / "per_image.csv"
-    if rescore:
-        photos = profile.photos
-        methods = baseline_methods(photos)
-        scored = [row for rows in score(methods, scored_photos(photos)) for row in rows]
-        baselines = [row for method in methods for row in scored if row.method == method]
-    else:
-        names = _baseline_names()
-        baselines = [row for _, row in read_rows(path) if row.method in names]
-    rows: list[tuple[int | None, Score]] = [(None, row) for row in baselines]
-    for seed in profile.seeds:
-        rows += [(seed, row) for row in read_scores(profile.run(seed) / "per_image.csv")]
-    text = csv_text([{"seed": "" if seed is None else seed, **asdict(row)} for seed, row in rows])
-    write_text(path, text)
-    return rows
+    from IPython.display import display
+
+    words = {**metadata, "label": label, "caption": caption}
+    display({mime_type: content}, raw=True, metadata={mime_type: words})
+    visible = f'<p class="caption">{caption_html(label, caption)}</p>'
+    display({"text/html": visible}, raw=True, metadata={"text/html": {"is_caption": True}})
+
+
+def caption_html(label: str, caption: str) -> str:
+    """Return a caption as HTML, its label in bold."""
+    return (f"<b>{_escape(label)}</b> " if label else "") + _escape(caption)
+
+
+# Scores of several seeds
+
+MEASURES = {
+    "mse": Column(name="MSE", digits=4),
+    "psnr_of_mse": Column(name="PSNR of MSE", digits=2),
+    "mean_psnr": Column(name="mean PSNR", digits=2),
+    "ssim": Column(name="SSIM", digits=3),
+    "delta_e00": Column(name="ΔE00", digits=2),
+    "colorfulness": Column(name="colorfulness", digits=1),
+    "psnr_gain": Column(name="gain over gray", digits=2),
+    "ab_auc": Column(name="AuC (%)", digits=1),
+}
+"""Attributes of `Summary` -> their columns."""
+
+
+def measures(*names: str) -> dict[str, Column]:
+    """Return some rows of `MEASURES`."""
+    return {name: MEASURES[name] for name in names}
 
 
 def read_rows(path: Path) -> list[tuple[int | None, Score]]:
-    """The rows of a profile's per_image.csv with the seed of the run each belongs to, None for a baseline.
+    """Return the rows of a profile's per_image.csv, each with the seed of its run; None for a baseline.
 
     Raises:
         ValueError: the file is missing or has other columns.
@@ -68,103 +184,40 @@ def read_rows(path: Path) -> list[tuple[int | None, Score]]:
     return [(int(seed) if seed else None, score) for seed, score in zip(seeds, scores, strict=True)]
 
 
-def _baseline_names() -> tuple[str, ...]:
-    from colorlib.baselines import BASELINES
-
-    return tuple(BASELINES)
-
-
 def summaries_by_seed(rows: Sequence[tuple[int | None, Score]], *, reference: str = "gray") -> dict[str, list[Summary]]:
-    """For each method its summaries, one per seed (one for a baseline), gains measured against `reference`."""
+    """Return the summaries of each method, one per seed (one for a baseline); gains are over `reference`."""
     baselines = [row for seed, row in rows if seed is None]
     found: dict[str, list[Summary]] = {}
     for seed in dict.fromkeys(seed for seed, _ in rows if seed is not None):
-        own = [row for held, row in rows if held == seed]
+        own = [row for owner, row in rows if owner == seed]
         for summary in summarize(baselines + own, reference=reference):
             if summary.method in by_method(own) or summary.method not in found:
                 found.setdefault(summary.method, []).append(summary)
     return found
 
 
-def table1(profile: Profile, *, rescore: bool = False) -> pd.DataFrame:
-    """Table I of a profile, one row per method, the paper's first; writes table1.csv and table1.md.
+def spread(summaries: Sequence[Summary], columns: Mapping[str, Column]) -> dict[str, float]:
+    """Return means over seeds: of each measure, and of the bounds of its interval over images (`… low`, `… high`).
 
-    Values are means over seeds, intervals 95 % over images (mean of the seeds' bounds), `sd` the standard deviation
-    over seeds.
-    """
-    rows = score_table(profile, rescore=rescore)
-    updates = int(Run(profile.run(profile.seeds[0])).history()[-1]["updates"])
-    records: list[dict[str, Any]] = [dict(PAPER_ROW)]
-    for method, summaries in summaries_by_seed(rows).items():
-        records.append(_record(method, summaries, updates))
-    table = pd.DataFrame(records)
-    write_text(profile.results / "table1.csv", table.to_csv(index=False, lineterminator="\n"))
-    write_text(profile.results / "table1.md", markdown(table, profile))
-    return table
-
-
-def _record(method: str, summaries: Sequence[Summary], updates: int) -> dict[str, Any]:
-    first = summaries[0]
-    trained = method not in _baseline_names()
-    record: dict[str, Any] = {
-        "method": method,
-        "seeds": len(summaries) if trained else None,
-        "updates": updates if trained else None,
-        "images": first.images,
-        "near_gray": first.near_gray,
-        "left_out_of_mean_psnr": first.left_out,
-        "truth_colorfulness": first.truth_colorfulness,
-        "MSE of pixels": float(np.mean([summary.mse_of_pixels for summary in summaries])),
-    }
-    return record | spread(summaries, COLUMNS)
-
-
-def spread(summaries: Sequence[Summary], columns: Mapping[str, str]) -> dict[str, float]:
-    """Of each figure its mean over seeds, the mean of its bounds, and its standard deviation where there are several.
+    With several seeds also the standard deviation over them (`… sd`).
 
     Args:
         summaries: of one method, one per seed.
-        columns: names in `Summary` -> names in the table.
+        columns: attributes of `Summary` -> their columns.
     """
     record = {}
-    for name, column in columns.items():
-        estimates = [getattr(summary, name) for summary in summaries]
-        record[column] = float(np.mean([estimate.value for estimate in estimates]))
-        record[f"{column} low"] = float(np.mean([estimate.low for estimate in estimates]))
-        record[f"{column} high"] = float(np.mean([estimate.high for estimate in estimates]))
+    for attribute, column in columns.items():
+        estimates = [getattr(summary, attribute) for summary in summaries]
+        record[column.name] = float(np.mean([estimate.value for estimate in estimates]))
+        record[f"{column.name} low"] = float(np.mean([estimate.low for estimate in estimates]))
+        record[f"{column.name} high"] = float(np.mean([estimate.high for estimate in estimates]))
         if len(summaries) > 1:
-            record[f"{column} sd"] = float(np.std([estimate.value for estimate in estimates], ddof=1))
+            record[f"{column.name} sd"] = float(np.std([estimate.value for estimate in estimates], ddof=1))
     return record
 
 
-DIGITS = {"MSE": 4, "PSNR of MSE": 2, "mean PSNR": 2, "SSIM": 3, "ΔE00": 2, "colorfulness": 1, "gain over gray": 2}
-
-
-def readable(table: pd.DataFrame, digits: Mapping[str, int] = DIGITS) -> pd.DataFrame:
-    """The table as people read it: value, spread over seeds where there are several, interval over images."""
-    shown = pd.DataFrame({"method": table["method"]})
-    for column, places in digits.items():
-        shown[column] = [value_text(row, column, places) for row in table.to_dict("records")]
-    return shown
-
-
-def value_text(row: Mapping[Any, Any], column: str, digits: int) -> str:
-    """A figure of a row as people read it: value, spread over seeds where there are several, interval over images."""
-    value = row.get(column)
-    if value is None or pd.isna(value):
-        return "–"
-    text = f"{value:.{digits}f}"
-    spread = row.get(f"{column} sd")
-    if spread is not None and not pd.isna(spread):
-        text += f" ± {spread:.{digits}f}"
-    low, high = row.get(f"{column} low"), row.get(f"{column} high")
-    if low is not None and not pd.isna(low) and low != high:
-        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return text
-
-
-def which_photographs(profile: Profile) -> str:
-    """Which photographs a profile's first run was scored on, in words.
+def scored_photographs(profile: Profile) -> str:
+    """Return the number, split and source of the photographs that a profile's first run was scored on, in words.
 
     Raises:
         ValueError: it was not scored.
@@ -176,84 +229,3 @@ def which_photographs(profile: Profile) -> str:
     count = f"{scored['count']:,}"
     some = f"{count} of the {scored['of']:,}" if "of" in scored else f"the {count}"
     return f"{some} {scored['split']} photographs of {scored['source']}"
-
-
-def caption(table: pd.DataFrame, profile: Profile) -> str:
-    """What the table's figures are figures of."""
-    row = table.iloc[-1]
-    seeds = f"{int(row['seeds'])} seed" + ("s" if row["seeds"] > 1 else "")
-    left_out = int(row["left_out_of_mean_psnr"])
-    near_gray = f"{int(row['near_gray'])} of them near gray (mean ab chroma under 1.9)"
-    kept = f", left out of the mean PSNR: {left_out}" if left_out else ""
-    spread = (
-        "± is the standard deviation over seeds; brackets hold the mean of the seeds' bounds. "
-        if row["seeds"] > 1
-        else ""
-    )
-    return (
-        f"Table I on {which_photographs(profile)}, {near_gray}{kept}; "
-        f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
-        "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
-        "images), both in dB. In brackets: 95 % bootstrap interval over images. "
-        f"{spread}Gain over gray: difference in PSNR of "
-        "MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
-        f"{row['truth_colorfulness']:.1f}."
-    )
-
-
-def markdown(table: pd.DataFrame, profile: Profile) -> str:
-    """The table as Markdown, its caption below."""
-    return table_markdown(readable(table), caption(table, profile))
-
-
-def table_markdown(shown: pd.DataFrame, caption: str) -> str:
-    """Any table as Markdown, its caption below."""
-    lines = [
-        "| " + " | ".join(shown.columns) + " |",
-        "|" + "---|" * len(shown.columns),
-        *("| " + " | ".join(row) + " |" for row in shown.astype(str).itertuples(index=False)),
-    ]
-    return "\n".join(lines) + "\n\n" + caption + "\n"
-
-
-def html(table: pd.DataFrame, profile: Profile) -> str:
-    """The table as accessible HTML: a caption, column and row headers."""
-    return table_html(readable(table), caption(table, profile), cell=two_lines)
-
-
-def table_html(shown: pd.DataFrame, caption: str, *, cell: Callable[[str], str] = str) -> str:
-    """Any table as accessible HTML; its first column heads the rows, `cell` makes HTML of the others' texts."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in shown.columns)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell(text)}</td>" for text in texts) + "</tr>"
-        for first, *texts in shown.astype(str).itertuples(index=False)
-    )
-    head, body = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
-    return f'<table class="figures"><caption>{caption}</caption>{head}{body}</table>'
-
-
-def two_lines(cell: str) -> str:
-    """A cell as HTML: its interval below its value."""
-    value, bracket, interval = cell.partition(" [")
-    return f"{value}<br><small>[{interval}</small>" if bracket else value
-
-
-def overview(photos: str) -> pd.DataFrame:
-    """How many photographs each split of a source has, their sizes, and the hash of their names and contents."""
-    from colorlib.photos import find_source
-
-    records = []
-    for split in find_source(photos).splits:
-        found = open_photos(photos, split)
-        shapes = [pixels.shape for pixels in found.decode()]
-        sizes = sorted({f"{width} × {height}" for height, width, _ in shapes})
-        records.append(
-            {
-                "split": split,
-                "photographs": len(found),
-                "megapixels": round(sum(height * width for height, width, _ in shapes) / 1e6, 1),
-                "sizes": ", ".join(sizes) if len(sizes) <= 4 else f"{len(sizes)} different",
-                "sha256": found.digest[:16],
-            }
-        )
-    return pd.DataFrame(records)

@@ -1,6 +1,6 @@
-"""`make bench`: how fast training, prediction and coloring are, beside the bare network and beside what people write.
+"""`make bench`: speed of training, prediction and coloring, compared with the bare network and with plain code.
 
-Every figure is a ratio of two processes that took turns in the same run. Prints a table and writes
+Every ratio is between two processes that alternate in the same run. Prints a table and writes
 results/bench/<device>.json and .md.
 """
 
@@ -18,8 +18,8 @@ from growth import COUNTS
 from measure import CONFIG, GPU, SIDE
 from PIL import Image
 
-from colorlib.costs import multiply_adds
-from colorlib.devices import choose_device, prepare
+from colorlib.companion.costs import multiply_adds
+from colorlib.device import choose_device, prepare
 from colorlib.files import write_json, write_text
 from colorlib.profiles import PROJECT
 from colorlib.provenance import commit, hardware, versions
@@ -31,17 +31,20 @@ GROUPS = {
     "prediction": ("prediction_bare", "prediction_ours", "prediction_plain"),
     "coloring": ("coloring_bare", "coloring_ours"),
 }
-"""What is timed, in turns: the bare network, ours, and what people write."""
+"""Measurements of each group, which alternate: the bare network, colorlib, and plain code."""
 BEST = {
     "training": ("batch", "forward and backward"),
     "prediction": ("tile", "forward"),
     "coloring": ("tile", "forward"),
 }
-"""The convolution that each group's arithmetic is held against."""
+"""The convolution whose speed each group is compared with."""
 REPORT = """
-from colorlib.companion.report import report_page
+from colorlib.companion.report.page import report_page
+from colorlib.companion.results import Results
+from colorlib.companion.steps import steps
 from colorlib.profiles import load_profile
-report_page(load_profile("cpu"))
+results = Results(load_profile("cpu"))
+report_page(results, steps(results.profile))
 """
 WHAT = {
     "training": f"training, an update of {CONFIG.batch_size} crops of {CONFIG.crop_size} × {CONFIG.crop_size}",
@@ -50,25 +53,25 @@ WHAT = {
 }
 
 
-def measured(name: str, *numbers: int) -> dict[str, Any]:
-    """What a process of its own measured."""
+def run_measurement(name: str, *numbers: int) -> dict[str, Any]:
+    """Run one measurement in its own process and return its result."""
     command = [sys.executable, HERE / "measure.py", name, *map(str, numbers)]
     print(name, *numbers, file=sys.stderr, end=" ", flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
-    print(done.stdout.strip(), file=sys.stderr, flush=True)  # a benchmark that is ended has not measured for nothing
+    print(done.stdout.strip(), file=sys.stderr, flush=True)  # so that an interrupted benchmark keeps its measurements
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def group_row(group: str, rounds: int) -> dict[str, Any]:
-    """One group's medians over rounds, and the ratios of each round."""
+    """Measure a group; return the medians over rounds, and median and range of the ratios."""
     names = GROUPS[group]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            found[name].append(measured(name))
+            found[name].append(run_measurement(name))
     seconds = {name: [one["seconds"] for one in found[name]] for name in names}
     bare, ours, *plain = (seconds[name] for name in names)
     row = {
@@ -84,12 +87,12 @@ def group_row(group: str, rounds: int) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median and range."""
+    """Return median and range."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 def starts(rounds: int) -> dict[str, Any]:
-    """Seconds from a shell's command to its end, in turns with a bare Python."""
+    """Return the seconds of whole commands, alternating with a bare Python."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "small.png"
         with Image.open(PROJECT / "figures" / "cpu" / "figure2_portrait.png") as figure:
@@ -112,18 +115,18 @@ def starts(rounds: int) -> dict[str, Any]:
     return {name: spread(values) for name, values in found.items()}
 
 
-def growing() -> dict[str, Any]:
-    """How cost grows, each measured once."""
+def growth_measurements() -> dict[str, Any]:
+    """Return the measurements of `growth`, each done once."""
     return {
-        "loading": measured("loading"),
-        "sizes": measured("sizes"),
-        "index": {str(count): measured("index", count) for count in COUNTS},
-        "processes": measured("processes"),
+        "loading": run_measurement("loading"),
+        "sizes": run_measurement("sizes"),
+        "index": {str(count): run_measurement("index", count) for count in COUNTS},
+        "processes": run_measurement("processes"),
     }
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print a table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default 3)")
     parser.add_argument("--only", choices=[*GROUPS, "starts", "growth"], help="one group, printed and not written")
@@ -143,9 +146,9 @@ def main() -> None:
         "hardware": hardware(device),
         "rows": rows,
         "starts": starts(options.rounds) if "starts" in wanted else {},
-        "growth": growing() if "growth" in wanted else {},
-        "whole": {name: measured(name) for name in ("whole", "whole_bfloat16")} if "whole" in wanted else {},
-        "convolution": measured("convolution") if "convolution" in wanted else {},
+        "growth": growth_measurements() if "growth" in wanted else {},
+        "whole": {name: run_measurement(name) for name in ("whole", "whole_bfloat16")} if "whole" in wanted else {},
+        "convolution": run_measurement("convolution") if "convolution" in wanted else {},
     }
     text = table(result)
     print(text)
@@ -157,7 +160,7 @@ def main() -> None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The measurements as markdown."""
+    """Return the measurements as Markdown."""
     best = result["convolution"]
     lines = [
         "| what | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s | of the best |",
@@ -167,11 +170,12 @@ def table(result: dict[str, Any]) -> str:
         ahead = row.get("ahead_of_plain")
         reached = row["gflops"] / best[BEST[group][0]][BEST[group][1]] if best else None
         lines.append(
-            f"| {row['what']} | {row['seconds'][GROUPS[group][1]]:.3f} | {ranged(row['of_bare'])} | "
-            f"{ranged(ahead) + ' ×' if ahead else '–'} | {row['gflops']:.0f} | {f'{reached:.0%}' if reached else '–'} |"
+            f"| {row['what']} | {row['seconds'][GROUPS[group][1]]:.3f} | {format_range(row['of_bare'])} | "
+            f"{format_range(ahead) + ' ×' if ahead else '–'} | {row['gflops']:.0f} | "
+            f"{f'{reached:.0%}' if reached else '–'} |"
         )
     for name, seconds in result["starts"].items():
-        lines.append(f"| `{name}` | {ranged(seconds)} | – | – | – | – |")
+        lines.append(f"| `{name}` | {format_range(seconds)} | – | – | – | – |")
     for name, run in result["whole"].items():
         lines.append(
             f"| training of profile `paper`{', bfloat16' if 'bfloat16' in name else ''}: {run['updates']:,} updates, "
@@ -186,21 +190,23 @@ def table(result: dict[str, Any]) -> str:
         f"Median [range] of {rounds} rounds in which bare network, ours and plain code took turns, each in a process "
         f"of its own. {where}, PyTorch {result['versions']['torch']}. The "
         "best convolution is that from 128 to 256 channels, on a batch forward and backward or on a tile forward.",
-        *(f"{text}." for text in grown(result)),
+        *(f"{text}." for text in growth_sentences(result)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def grown(result: dict[str, Any]) -> list[str]:
-    """Memory, and how cost grows, as sentences."""
+def growth_sentences(result: dict[str, Any]) -> list[str]:
+    """Return peak memory and the measurements of `growth` as sentences."""
     peaks = {group: row["peak_mb"] for group, row in result["rows"].items() if row["peak_mb"]}
-    said = []
+    sentences = []
     if peaks:
-        said.append(f"Largest resident memory: {', '.join(f'{group} {peak:.0f} MB' for group, peak in peaks.items())}")
+        sentences.append(
+            f"Largest resident memory: {', '.join(f'{group} {peak:.0f} MB' for group, peak in peaks.items())}"
+        )
     if growth := result["growth"]:
         loading, sizes, processes = growth["loading"], growth["sizes"]["seconds"], growth["processes"]
         alone, shared = processes["seconds"].values()
-        said += [
+        sentences += [
             f"The {loading['photographs']} photographs of training are there after {loading['seconds']['first']:.2f} s "
             f"at a first start, {loading['seconds']['second']:.2f} s at the next ones",
             "Coloring, seconds per megapixel by side of the photograph: "
@@ -213,11 +219,11 @@ def grown(result: dict[str, Any]) -> list[str]:
             f"{processes['processes']} processes that share each batch train {alone / shared:.2f} × as fast as one "
             "with all threads",
         ]
-    return said
+    return sentences
 
 
-def ranged(found: dict[str, float]) -> str:
-    """Median and range, for people."""
+def format_range(found: dict[str, float]) -> str:
+    """Format median and range."""
     return f"{found['median']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 

@@ -1,4 +1,4 @@
-"""How cost grows: with the size of a photograph, with the number of photographs, with a second start and process."""
+"""Measurements of how cost grows: with the size and the number of photographs, at a second start, with processes."""
 
 import csv
 import os
@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from colorlib.coloring import TILE, color_pixels
-from colorlib.colorizer import Colorizer
+from colorlib.colorize.colorizer import TILE, color_pixels
+from colorlib.colorizers import Colorizer
 from colorlib.config import RunConfig
-from colorlib.devices import prepare, usable_cores
-from colorlib.photos import find_source, open_photos
+from colorlib.device import prepare, usable_cores
+from colorlib.photos.registry import find_source, open_photos
 from colorlib.targets import RGB
 from colorlib.trainer import build_network
 
 SIDES = (64, 256, 1024, 5000)
-"""Of the square photographs whose cost per megapixel is compared; the last has 25 megapixels."""
+"""Sides, in pixels, of the square photographs to color; the last has 25 megapixels."""
 COUNTS = (200, 10_000, 100_000)
-"""Files in a folder source."""
+"""Numbers of files in a folder of photographs."""
 PROCESSES = 2
 
 
 def loading() -> dict[str, Any]:
-    """Seconds until the photographs of training are decoded: at the first start and at the next ones."""
+    """Return the seconds to decode the photographs of training: at the first start and at the next ones."""
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["COLORLIB_CACHE"] = folder
@@ -40,12 +40,12 @@ def loading() -> dict[str, Any]:
 
 
 def sizes() -> dict[str, Any]:
-    """Seconds per megapixel of coloring, by the side of the photograph."""
+    """Return the seconds per megapixel of coloring, by the side of the photograph."""
     device = prepare()
     colorizer = Colorizer(network=build_network(RunConfig()).to(device).eval(), target=RGB(), device=device, tile=TILE)
     found = {}
     for side in SIDES:
-        # Small ones several times: a clock reads them badly.
+        # Small photographs several times, because a single one is too short to time.
         photos = [
             np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
             for _ in range(max(1, 2**20 // side**2))
@@ -61,12 +61,12 @@ def sizes() -> dict[str, Any]:
 
 
 def index(count: int) -> dict[str, Any]:
-    """Seconds and memory to find, check and split the photographs of a folder; they are not decoded."""
+    """Return the seconds and memory to find, check and split the photographs of a folder, without decoding them."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             inside = Path(folder) / f"{number // 1000:03}"
             inside.mkdir(exist_ok=True)
-            # Each another picture: copies count once.
+            # Each image is different, because copies count once.
             color = (number & 255, number >> 8 & 255, number >> 16)
             Image.new("RGB", (2, 2), color).save(inside / f"{number:06}.png", compress_level=1)
         before, began = resident(), time.perf_counter()
@@ -77,14 +77,14 @@ def index(count: int) -> dict[str, Any]:
 
 
 def resident() -> float:
-    """Memory of this process now, in MB."""
-    import psutil  # not where only a GPU is measured
+    """Return the current memory of this process in MB."""
+    import psutil  # not needed where only a GPU is measured
 
     return float(psutil.Process().memory_info().rss / 2**20)
 
 
 def processes() -> dict[str, Any]:
-    """Seconds of an epoch that one process computes with all threads, and that two share."""
+    """Return the seconds of an epoch in one process with all threads, and in two processes that share each batch."""
     with tempfile.TemporaryDirectory() as folder:
         return {
             "processes": PROCESSES,
@@ -93,7 +93,7 @@ def processes() -> dict[str, Any]:
 
 
 def _epoch(run: Path, number: int) -> float:
-    """Training seconds of a run's second epoch: in the first, processes warm up."""
+    """Return the training seconds of a run's second epoch; the first one is the warm-up."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
     threads = str(max(1, usable_cores() // number))
     settings = ["--set", "epochs=2", "--set", "crops_per_epoch=384", "--threads", threads]

@@ -1,4 +1,4 @@
-"""What `make bench` times, each in a process of its own: `python tests/bench/measure.py NAME [NUMBER]` prints JSON."""
+"""Measurements of `make bench`, each in its own process: `python tests/bench/measure.py NAME [NUMBER]` prints JSON."""
 
 import json
 import resource
@@ -17,14 +17,14 @@ import plain
 import torch
 from torch import nn
 
-from colorlib import coloring
 from colorlib.color import lightness, to_bytes
-from colorlib.colorizer import Colorizer
+from colorlib.colorize import colorizer as photo_colorizer
+from colorlib.colorizers import Colorizer
 from colorlib.config import RunConfig
-from colorlib.devices import prepare
-from colorlib.measurements import Epoch, Update
+from colorlib.device import prepare
 from colorlib.model import EncoderDecoder, Network
-from colorlib.photos import find_source, open_photos
+from colorlib.photos.registry import find_source, open_photos
+from colorlib.runs import Epoch, Update
 from colorlib.targets import RGB
 from colorlib.trainer import build_network, train
 
@@ -33,26 +33,26 @@ GPU = torch.cuda.is_available()
 CONFIG = RunConfig(photos=PHOTOS, epochs=1, crops_per_epoch=16 * (1000 if GPU else 16))
 PLACE = torch.device("cuda" if GPU else "cpu")
 WARM_UP = 20 if GPU else 4
-"""Updates or images that are done before the clock starts."""
+"""Number of updates or images before timing starts."""
 IMAGES = 120 if GPU else 12
 SIDE = 1536
-"""Of the square photograph that is colored."""
+"""Side of the square photograph to color, in pixels."""
 TILE = 512
 
 
 def now() -> float:
-    """The time when all is done that a GPU was asked for."""
+    """Return the time, after a GPU has finished all its work."""
     if GPU:
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def steps(updates: Iterable[object]) -> dict[str, Any]:
-    """Seconds per update: the median; the mean on a GPU, whose updates are not done when they are asked for."""
+    """Return the seconds per update: the median; on a GPU, which computes updates asynchronously, the mean."""
     waiting = iter(updates)
     for _ in range(WARM_UP):
         next(waiting)
-    # Not to its end, where a run validates and writes.
+    # Without the end of the epoch, where a run validates and writes.
     ends = [now(), *(time.perf_counter() for _ in islice(waiting, CONFIG.updates - WARM_UP))]
     if GPU:
         return {"seconds": (now() - ends[0]) / (len(ends) - 1)}
@@ -60,7 +60,7 @@ def steps(updates: Iterable[object]) -> dict[str, Any]:
 
 
 def peak() -> float:
-    """Largest resident memory of this process so far, in MB."""
+    """Return the peak resident memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -73,7 +73,7 @@ def files_of(split: str) -> list[Path]:
 
 
 def training_bare() -> dict[str, Any]:
-    """Forward, backward and Adam on a batch that stays where it is."""
+    """Time forward, backward and Adam on a constant batch on the device."""
     device = prepare()
     network = build_network(CONFIG).to(device)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3, fused=GPU or None)
@@ -92,38 +92,38 @@ def training_bare() -> dict[str, Any]:
 
 
 def training_loop() -> dict[str, Any]:
-    """An epoch of `colorlib.trainer.train`."""
+    """Time an epoch of `colorlib.trainer.train`."""
     with tempfile.TemporaryDirectory() as folder:
-        said = train(CONFIG, Path(folder) / "run")
-        return steps(event for event in said if isinstance(event, Update)) | {"peak": peak()}
+        events = train(CONFIG, Path(folder) / "run")
+        return steps(event for event in events if isinstance(event, Update)) | {"peak": peak()}
 
 
 def training_plain() -> dict[str, Any]:
-    """The tutorial's loop."""
+    """Time the training loop of plain code."""
     files = files_of("train")
     network = EncoderDecoder(RGB.head).to(PLACE)
     return steps(plain.train(network, files, crop_size=48, batch_size=16, updates=CONFIG.updates))
 
 
 def whole(precision: str = "float32") -> dict[str, Any]:
-    """Seconds of the `paper` profile's training from its start to its weights, and the validation loss it ends with."""
+    """Return the seconds of the `paper` profile's training, from start to final weights, and its validation loss."""
     with tempfile.TemporaryDirectory() as folder:
         began = now()
-        said = train(RunConfig(photos=PHOTOS, precision=precision), Path(folder) / "run")
-        *_, last = (event for event in said if isinstance(event, Epoch))
+        events = train(RunConfig(photos=PHOTOS, precision=precision), Path(folder) / "run")
+        *_, last = (event for event in events if isinstance(event, Epoch))
         return {"seconds": now() - began, "updates": last.step, "validation_loss": last.validation_loss}
 
 
 def whole_bfloat16() -> dict[str, Any]:
-    """The same in bfloat16."""
+    """`whole` in bfloat16."""
     return whole("bfloat16")
 
 
-# Prediction of test images, per megapixel; metrics are not in it
+# Prediction of test images, per megapixel, without metrics
 
 
 def per_megapixel(images: Iterator[int]) -> dict[str, Any]:
-    """Seconds per megapixel, from images that are done one after another and told by their pixels."""
+    """Return the seconds per megapixel, given the number of pixels of each image as it is completed."""
     for _ in range(WARM_UP):
         next(images)
     started, pixels = now(), sum(images)
@@ -131,12 +131,11 @@ def per_megapixel(images: Iterator[int]) -> dict[str, Any]:
 
 
 def network() -> Network:
-    with_weights = build_network(CONFIG).to(PLACE)
-    return with_weights.eval()
+    return build_network(CONFIG).to(PLACE).eval()
 
 
 def prediction_bare() -> dict[str, Any]:
-    """Forward on images that are in memory."""
+    """Time the forward pass on images in memory."""
     prepare()
     ready = network()
     sizes = [photo.load().shape[:2] for photo in open_photos(PHOTOS, "test")[: IMAGES + WARM_UP]]
@@ -152,7 +151,7 @@ def prediction_bare() -> dict[str, Any]:
 
 
 def prediction_ours() -> dict[str, Any]:
-    """What evaluation does before its metrics: decode, L, network, 8 bits."""
+    """Time the steps of evaluation before its metrics: decoding, L, network, rounding to 8 bits."""
     colorize = Colorizer(network=network(), target=RGB(), device=prepare())
 
     def images() -> Iterator[int]:
@@ -164,7 +163,7 @@ def prediction_ours() -> dict[str, Any]:
 
 
 def prediction_plain() -> dict[str, Any]:
-    """The tutorial's evaluation."""
+    """Time the evaluation of plain code."""
     files = files_of("test")[: IMAGES + WARM_UP]
     network = EncoderDecoder(RGB.head).to(PLACE)
     return per_megapixel(image.shape[0] * image.shape[1] for image in plain.evaluate(network, files))
@@ -174,7 +173,7 @@ def prediction_plain() -> dict[str, Any]:
 
 
 def coloring_bare() -> dict[str, Any]:
-    """Forward on one tile's size, again and again."""
+    """Time the forward pass on tiles."""
     prepare()
     ready, light = network(), torch.rand(1, 1, TILE, TILE).to(PLACE, memory_format=torch.channels_last)
 
@@ -188,20 +187,20 @@ def coloring_bare() -> dict[str, Any]:
 
 
 def coloring_ours(side: int = SIDE) -> dict[str, Any]:
-    """`colorlib colorize` without its files: the photograph's own L kept, tile by tile."""
-    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=coloring.TILE)
+    """Time `colorlib colorize` without reading and writing files: the photograph keeps its L, tile by tile."""
+    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=photo_colorizer.TILE)
     tile = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
     warm = np.tile(tile, (1, WARM_UP, 1))
     photo = np.tile(tile, (-(-side // TILE), -(-side // TILE), 1))[:side, :side].copy()
-    all_tiles = (pixels for picture in (warm, photo) for pixels in coloring.color_pixels(picture, colorizer))
+    all_tiles = (pixels for picture in (warm, photo) for pixels in photo_colorizer.color_pixels(picture, colorizer))
     return per_megapixel(all_tiles) | {"peak": peak(), "megapixels": side * side / 1e6}
 
 
-# What the processor reaches on the shapes that cost most
+# Peak speed of the most expensive layer
 
 
 def convolution() -> dict[str, Any]:
-    """GFLOP/s of the 3 x 3 convolution from 128 to 256 channels, forward and backward, in the best memory order."""
+    """Return the GFLOP/s of the 3 x 3 convolution from 128 to 256 channels, forward and backward, in channels_last."""
     prepare()
     layer = nn.Conv2d(128, 256, 3, padding=1).to(PLACE, memory_format=torch.channels_last)
     found = {}

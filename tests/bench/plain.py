@@ -1,5 +1,6 @@
-"""What the usual tutorial does, for comparison: files opened, converted and augmented item by item, contiguous memory,
-the loss asked for after every update, test images one after another. The network and the batch are ours.
+"""Plain code for comparison, as in a typical tutorial: files are opened, converted and augmented one by one, memory is
+contiguous, the loss is read after every update, test images are predicted one after another. The network and the batch
+are those of colorlib.
 """
 
 import os
@@ -18,7 +19,7 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 
 class ColorizationDataset(Dataset[tuple[Tensor, Tensor]]):
-    """An image file a time: a random crop, flipped and turned, as L / 100 and RGB."""
+    """One image file per item: a random crop, flipped and turned, as L / 100 and RGB."""
 
     def __init__(self, files: list[Path], crop_size: int) -> None:
         self.files, self.crop_size = files, crop_size
@@ -42,8 +43,8 @@ class ColorizationDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def train(network: nn.Module, files: list[Path], *, crop_size: int, batch_size: int, updates: int) -> Iterator[None]:
-    """Yield at the end of each update; the network stays where it is."""
-    # A file a crop, as often as the updates need.
+    """Train the network on its device; yield at the end of each update."""
+    # One file per crop, repeated as often as the updates need.
     several = (files * (updates * batch_size // len(files) + 1))[: updates * batch_size]
     loader = DataLoader(
         ColorizationDataset(several, crop_size), batch_size=batch_size, shuffle=True, num_workers=WORKERS
@@ -63,7 +64,7 @@ def train(network: nn.Module, files: list[Path], *, crop_size: int, batch_size: 
 
 
 def evaluate(network: nn.Module, files: list[Path]) -> Iterator[np.ndarray]:
-    """Predict each image, as a tutorial's evaluation does."""
+    """Yield the prediction of each image, `(H, W, 3)` uint8."""
     network.eval()
     device = next(network.parameters()).device
     for file in files:

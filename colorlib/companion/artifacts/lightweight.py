@@ -1,0 +1,176 @@
+"""The lightweight network against the paper's: chosen on validation, its test photographs scored once.
+
+The sweep `lightweight` compares networks with at most a tenth of the paper's multiply-adds on validation; the profile
+of the same name trains the best one with as many updates as the paper's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from colorlib.companion.costs import costs
+from colorlib.companion.results import Results
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files
+from colorlib.companion.sweeps.summary import ENOUGH, over_seeds, photographs, read_summary, students_interval
+from colorlib.companion.tables import MEASURES, Column, Table, measures, spread, summaries_by_seed
+from colorlib.config import as_json
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Summary
+from colorlib.files import write_text
+from colorlib.profiles import Profile, changes_text
+from colorlib.provenance import machines
+
+OUTPUTS = {NETWORK: "as printed", NETWORK_TRUE_L: "with the true L"}
+"""Method -> its name in contest.md: the raw RGB output, and its a and b with the photograph's own L."""
+LOOK_UP = "look-up table"
+OVER_LOOK_UP, OVER_PAPER = "gain over the look-up table", "gain over the paper's network"
+COLUMNS = measures("mse", "psnr_of_mse", "delta_e00", "colorfulness")
+GAIN_OVER_LOOK_UP, GAIN_OVER_PAPER = Column(name=OVER_LOOK_UP, digits=2), Column(name=OVER_PAPER, digits=2)
+
+
+def write(results: Results) -> tuple[list[str], Table | None]:
+    """Write contest.md: the network that the sweep chose, and its comparison with the paper's, as far as there is one.
+
+    Args:
+        results: of the profile whose sweep `lightweight` chose the network.
+
+    Returns:
+        Sentences, and the table of the comparison or None.
+    """
+    profile = results.profile
+    both = results.other(LIGHTWEIGHT), results.other(PRIMARY)
+    table = None
+    if not (profile.sweep(LIGHTWEIGHT) / "summary.csv").is_file():
+        sentences = [f"{LIGHTWEIGHT}: not run yet (`make sweep SWEEP={LIGHTWEIGHT} PROFILE={profile.name}`)."]
+    elif not all(files(other.profile, "scores")[0].is_file() for other in both):
+        sentences = [best_point(profile), f"It is not trained and scored as profile {LIGHTWEIGHT} yet."]
+    else:
+        data = compare_networks(*both)
+        sentences = [best_point(profile), *comparisons(data)]
+        table = _table(data, *both)
+    parts = [*sentences, table.markdown().rstrip()] if table else sentences
+    (path,) = files(profile, "lightweight")
+    write_text(path, "\n\n".join(parts) + "\n")
+    return sentences, table
+
+
+def best_point(profile: Profile) -> str:
+    """Return a sentence with the point of the sweep whose raw RGB output has the smallest pooled MSE on validation.
+
+    Raises:
+        ValueError: the sweep has no finished point.
+    """
+    table = over_seeds(read_summary(profile.sweep(LIGHTWEIGHT) / "summary.csv"))
+    ranked = table[table["method"] == NETWORK].sort_values("MSE").to_dict("records")
+    best, *others = [f"{row['point']} {MEASURES['psnr_of_mse'].text(row)} dB" for row in ranked]
+    seeds = " to ".join(dict.fromkeys(str(pick(row["seeds"] for row in ranked)) for pick in (min, max)))
+    return (
+        f"Best on {photographs(ranked[0])}, after {ranked[0]['updates']:,} updates of {_seeds(seeds)}: {best} "
+        f"({ranked[0]['changes']}); then {', '.join(others) or 'nothing'}."
+    )
+
+
+def _seeds(count: int | str) -> str:
+    return f"{count} seed{'' if str(count) == '1' else 's'}"
+
+
+def compare_networks(lightweight: Results, paper: Results) -> pd.DataFrame:
+    """Return a row for each profile and output (raw RGB, true L): costs, scores, gains on the same test photographs.
+
+    Gains are differences in PSNR of MSE in dB: over the look-up table, and over the same output of the paper's network.
+    All are means over the seeds that both profiles were scored with; the second gain also has `… of seeds low` and
+    `… high`, the bounds of its 95 % interval over seeds (Student's t), from `ENOUGH` seeds on.
+
+    Raises:
+        ValueError: the two share no seed, or were scored on different photographs.
+    """
+    both = (paper, lightweight)
+    seeds = [seed for seed in paper.profile.seeds if seed in lightweight.profile.seeds]
+    if not seeds:
+        raise ValueError(f"profiles {paper.profile.name} and {lightweight.profile.name} have no seed in common")
+    rows = [row for row in paper.scores if row[0] is None]
+    for results in both:
+        own = [(seed, score) for seed, score in results.scores if seed in seeds]
+        rows += [(seed, replace(score, method=f"{results.profile.name}: {score.method}")) for seed, score in own]
+    over_table = summaries_by_seed(rows, reference=LOOK_UP)
+    records: list[dict[str, Any]] = []
+    for method in OUTPUTS:
+        over_paper = summaries_by_seed(rows, reference=f"{paper.profile.name}: {method}")
+        for results in both:
+            name = f"{results.profile.name}: {method}"
+            trained = [record for record in results.records if record["config"]["seed"] in seeds]
+            records.append(
+                {"profile": results.profile.name, "method": method, "seeds": len(seeds)}
+                | {"trained on": machines(trained)}
+                | costs(results.profile.config)
+                | spread(over_table[name], COLUMNS | {"psnr_gain": GAIN_OVER_LOOK_UP})
+                | spread(over_paper[name], {"psnr_gain": GAIN_OVER_PAPER})
+                | _over_seeds(over_paper[name])
+            )
+    return pd.DataFrame(records)
+
+
+def _over_seeds(summaries: Sequence[Summary]) -> dict[str, float]:
+    """Return the interval over seeds of the gain over the paper's network, from `ENOUGH` seeds on."""
+    if len(summaries) < ENOUGH:
+        return {}
+    low, high = students_interval([summary.psnr_gain.value for summary in summaries if summary.psnr_gain])
+    return {f"{OVER_PAPER} of seeds low": low, f"{OVER_PAPER} of seeds high": high}
+
+
+def comparisons(data: pd.DataFrame) -> list[str]:
+    """Return a sentence for each output (raw RGB, true L) that compares the lightweight network with the paper's."""
+    sentences = []
+    for method, rows in data.groupby("method", sort=False):
+        paper, lightweight = rows.to_dict("records")
+        share = lightweight["multiply-adds per pixel"] / paper["multiply-adds per pixel"]
+        verdict = f"{lightweight['profile']} {_verdict(lightweight)} the paper's network {OUTPUTS[str(method)]}"
+        low, high = (lightweight.get(f"{OVER_PAPER} of seeds {bound}") for bound in ("low", "high"))
+        over_seeds = "" if low is None else f" over photographs, [{low:.2f}, {high:.2f}] over seeds"
+        sentences.append(
+            f"{verdict}, at {share:.0%} of its multiply-adds: {GAIN_OVER_PAPER.text(lightweight)} dB{over_seeds}. The "
+            f"look-up table it clears by {lightweight[OVER_LOOK_UP]:.2f} dB, the paper's by {paper[OVER_LOOK_UP]:.2f} "
+            "dB."
+        )
+    return sentences
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    """Return the verdict: a difference where neither interval includes zero.
+
+    Then other photographs and other seeds would show it too.
+    """
+    if row["seeds"] < ENOUGH:
+        return f"is on {_seeds(row['seeds'])} not yet told apart from"
+    low = min(row[f"{OVER_PAPER} low"], row[f"{OVER_PAPER} of seeds low"])
+    high = max(row[f"{OVER_PAPER} high"], row[f"{OVER_PAPER} of seeds high"])
+    return "beats" if low > 0 else "falls behind" if high < 0 else "matches"
+
+
+def _table(data: pd.DataFrame, lightweight: Results, paper: Results) -> Table:
+    """Return the rows of `compare_networks` as a table; its caption has the two configurations and machines."""
+    own, papers = as_json(lightweight.profile.config), as_json(paper.profile.config)
+    changes = changes_text({name: value for name, value in own.items() if value != papers[name]})
+    trained = " and ".join(
+        f"{row['profile']} on {row['trained on']}" for row in data.drop_duplicates("profile").to_dict("records")
+    )
+    networks = [f"{row['profile']}, {OUTPUTS[row['method']]}" for row in data.to_dict("records")]
+    return Table(
+        data=data.assign(network=networks),
+        columns=[
+            Column(name="network"),
+            Column(name="parameters", digits=0),
+            Column(name="multiply-adds per pixel", digits=0),
+            *COLUMNS.values(),
+            GAIN_OVER_LOOK_UP,
+            GAIN_OVER_PAPER,
+        ],
+        caption=(
+            f"The paper's network (profile {paper.profile.name}) and one within its budget (profile "
+            f"{lightweight.profile.name}: {changes}), on the same test photographs, each scored once; "
+            f"{_seeds(int(data['seeds'].iloc[0]))}. ± is the standard deviation "
+            "over seeds, brackets hold 95 % bootstrap intervals over photographs; gains are differences "
+            f"in PSNR of MSE, in dB. Trained: {trained}."
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The claims of the paper: measurements, verdicts and the claims table."""

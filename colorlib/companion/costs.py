@@ -1,0 +1,139 @@
+"""Parameters, multiply-adds (MACs) and receptive field of a network, measured by running it."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from colorlib import rng
+from colorlib.config import RunConfig
+from colorlib.model import parameter_count
+from colorlib.trainer import build_network
+
+
+def multiply_adds(network: nn.Module, height: int, width: int) -> int:
+    """Return the multiply-adds for one image of `height` x `width` pixels with one channel, by PyTorch's flop counter.
+
+    Only convolutions count; biases and activations do not. A network on `torch.device("meta")` is counted without
+    computing anything.
+    """
+    device = next(network.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, 1, height, width, device=device))
+    return int(counter.get_total_flops()) // 2
+
+
+def receptive_field(network: Callable[[Tensor], Tensor], *, reach: int = 32, trials: int = 4, stride: int = 1) -> int:
+    """Return the receptive field's width in pixels, found by changing one input pixel.
+
+    It is the side of the square of output pixels that change.
+
+    Args:
+        network: maps `(1, 1, H, W)` float64 to `(1, C, H, W)`.
+        reach: radius in pixels that is searched around the changed pixel.
+        trials: number of random images; in a single one, a ReLU could hide a dependence.
+        stride: total stride of a network that downsamples. Its field depends on the pixel's position modulo the
+            stride; the widest field is returned.
+
+    Raises:
+        ValueError: the field is wider than the searched square, or no output depends on the input.
+    """
+    # A network that downsamples starts its grid at the first pixel: the square must start there too.
+    side, spread = 2 * reach + stride, -1
+    with torch.inference_mode():
+        for trial in range(trials):
+            lightness = torch.from_numpy(rng.uniforms(side * side, 0, "receptive field", trial)).view(1, 1, side, side)
+            before = network(lightness)
+            for center in range(reach, reach + stride):
+                # Change one pixel, and find the farthest output that changes with it
+                perturbed = lightness.clone()
+                perturbed[..., center, center] += 1.0
+                changed = (network(perturbed) != before).any(dim=1)[0]
+                spread = max(
+                    [spread, *((index - center).abs().max().item() for index in changed.nonzero().T if len(index))]
+                )
+    if spread < 0:
+        raise ValueError("no output depends on the input pixel that was changed")
+    if spread >= reach:
+        raise ValueError(f"the receptive field reaches the edge of {side} x {side} pixels; use a larger reach")
+    return int(2 * spread + 1)
+
+
+IMAGE_SIDE = 256
+"""Side in pixels of the image for counting multiply-adds; a multiple of every network's total stride."""
+
+
+def costs(config: RunConfig) -> dict[str, float]:
+    """Return parameters, multiply-adds per pixel and receptive field (pixels wide) of the network of a run."""
+    parameters, per_pixel = _size(config.network, config.target, config.objective)
+    return {
+        "parameters": parameters,
+        "multiply-adds per pixel": per_pixel,
+        "receptive field": _receptive_field(config.network),
+    }
+
+
+def multiply_adds_per_pixel(config: RunConfig) -> float:
+    """Return the multiply-adds per pixel of a forward pass of the network of a run."""
+    return _size(config.network, config.target, config.objective)[1]
+
+
+@lru_cache
+def _size(network: str, target: str, objective: str) -> tuple[int, float]:
+    """Return parameters and multiply-adds per pixel."""
+    # On "meta" nothing is computed: the operations are counted only.
+    built = build_network(RunConfig(network=network, target=target, objective=objective)).to("meta")
+    return parameter_count(built), multiply_adds(built, IMAGE_SIDE, IMAGE_SIDE) / IMAGE_SIDE**2
+
+
+@lru_cache
+def _receptive_field(network: str) -> int:
+    built = build_network(RunConfig(network=network)).double().eval()
+    return receptive_field(built, reach=built.halo + 1, stride=built.stride, trials=2)
+
+
+class Pix2pixUNet(nn.Module):
+    """The U-Net generator of pix2pix for 256 x 256 pixels (Isola et al. 2017, Sec. 6.1.1).
+
+    The network that "lightweight" is compared with: its costs are counted, it is never trained here.
+
+    An encoder C64-C128-C256-C512-C512-C512-C512-C512 of 4 x 4 convolutions with stride 2, a decoder that mirrors it,
+    and skip connections between layers of equal size.
+    """
+
+    WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
+
+    def __init__(self, channels_in: int = 1, channels_out: int = 3) -> None:
+        super().__init__()
+        widths = self.WIDTHS
+        self.down = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for level, width in enumerate(widths):
+            outermost, innermost = level == 0, level == len(widths) - 1
+            before = channels_in if outermost else widths[level - 1]
+            after = channels_out if outermost else widths[level - 1]
+            contract: list[nn.Module] = [nn.Conv2d(before, width, 4, stride=2, padding=1, bias=False)]
+            if not (outermost or innermost):
+                contract.append(nn.BatchNorm2d(width))
+            # The innermost level has no skip connection, so its decoder gets the encoder's channels alone.
+            decoder_in = width if innermost else 2 * width
+            expand: list[nn.Module] = [nn.ConvTranspose2d(decoder_in, after, 4, stride=2, padding=1, bias=outermost)]
+            if not outermost:
+                expand.append(nn.BatchNorm2d(after))
+            self.down.append(nn.Sequential(*contract))
+            self.up.append(nn.Sequential(*expand))
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Map `(B, 1, 256, 256)` to `(B, 3, 256, 256)`."""
+        return self._level(0, lightness).tanh()
+
+    def _level(self, level: int, inner: Tensor) -> Tensor:
+        contracted: Tensor = self.down[level](inner)
+        below = contracted
+        if level + 1 < len(self.WIDTHS):
+            deeper = self._level(level + 1, nn.functional.leaky_relu(contracted, 0.2))
+            below = torch.cat((contracted, deeper), dim=1)
+        expanded: Tensor = self.up[level](below.relu())
+        return expanded

@@ -1,0 +1,303 @@
+"""The outputs of a profile, each with its files, its inputs and the function that makes it.
+
+`reproduce` makes outputs that are not up to date. `verify` makes all of them again in a scratch folder and compares.
+SHA256SUMS lists the committed files.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from colorlib.colorizers import load_run
+from colorlib.companion.artifacts import datasets, figures, lightweight, outlook, published, table1
+from colorlib.companion.claims.claims import write_claims
+from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
+from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.report.page import page_files, page_inputs, write_report
+from colorlib.companion.results import Results
+from colorlib.companion.steps import Step, compared_profiles, files, inputs, shown_steps
+from colorlib.companion.sweeps.run import RECORD
+from colorlib.companion.sweeps.spec import SWEEPS
+from colorlib.companion.sweeps.summary import summary_files, write_summary
+from colorlib.evaluate import rebuild_metrics
+from colorlib.files import sha256, sha256_of_names, unchanged, write_json, write_text
+from colorlib.photos.registry import split_digests
+from colorlib.profiles import NOTEBOOKS, Profile, changes_text, display_path
+from colorlib.provenance import source_digest
+
+MANIFEST = "SHA256SUMS"
+POINT_FILES = ("run.json", "history.csv", RECORD)
+"""Committed files of a finished point of a sweep, in addition to its metrics."""
+LOCAL = ("checkpoints", "stamps")
+"""Folders of local state, never committed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Files that are computed from other files, without photographs or training."""
+
+    files: tuple[Path, ...]
+    inputs: tuple[Path, ...]
+    """Files that `make` reads, whether or not they exist; some of `files` may be among them."""
+    make: Callable[[], object]
+    """Writes `files` from `inputs`."""
+    modules: tuple[str, ...] = ()
+    """Modules of colorlib that decide the files, for outputs that are skipped when they are up to date."""
+
+
+def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
+    """Return the outputs of a profile by name, in the order in which they can be made.
+
+    Args:
+        results: results of the profile, whose root is the folder of all files.
+        steps: the profile's notebooks, which the report shows.
+    """
+    profile = results.profile
+    runs, needed = [profile.run(seed) for seed in profile.seeds], inputs(profile)
+
+    def loss_curve() -> None:
+        losses = json.loads(files(profile, "data")[1].read_text(encoding="utf-8"))["validation_mse"]
+        figures.loss_curve(runs, losses, *files(profile, "figure1"))
+
+    def triptychs() -> None:
+        colorize = load_run(runs[0])
+        for name in TRIPTYCHS:
+            figures.paper_triptych(name, colorize, profile.figures)
+
+    makers: dict[str, Callable[[], object]] = {
+        "scores": partial(table1.write_scores, results, rescore=False),
+        "table1": partial(table1.table1, results),
+        "figure1": loss_curve,
+        "data_crops": partial(figures.data_crops, profile.figures, profile.config.crop_size),
+        "figures2_3": triptychs,
+        "published": partial(published.published_table, results),
+        "datasets": partial(datasets.write, results),
+        "outlook": partial(outlook.write, profile),
+        "lightweight": partial(lightweight.write, results),
+        "claims": partial(write_claims, results),
+    }
+    # Pooled metrics of the runs
+    found = {
+        f"metrics of seed {seed}": Output(
+            files=(run / "metrics.json",),
+            inputs=tuple(run / name for name in ("metrics.json", "per_image.csv", "weights.safetensors")),
+            make=partial(rebuild_metrics, run),
+        )
+        for seed, run in zip(profile.seeds, runs, strict=True)
+    }
+    # Summaries of sweeps
+    for owner in (profile, *nested_profiles(profile)):
+        for path in sorted(SWEEPS.glob("*.yaml")):
+            found[f"sweep {path.stem} of {owner.name}"] = Output(
+                files=summary_files(owner, path.stem),
+                inputs=(path, *_point_files(owner.sweep(path.stem))),
+                make=partial(write_summary, path, owner),
+            )
+    # Tables, figures and claims
+    found |= {
+        name: Output(files=files(profile, name), inputs=needed.get(name, ()), make=make)
+        for name, make in makers.items()
+    }
+    # The claim about resuming runs the trainer.
+    found["claims"] = replace(found["claims"], modules=("colorlib.companion.claims.claims", "colorlib.trainer"))
+    # The report and the notebooks' pages
+    found["report"] = Output(
+        files=page_files(profile, shown_steps(steps)),
+        inputs=tuple(page_inputs(profile, steps)),
+        make=partial(write_report, results, steps),
+        modules=("colorlib.companion.report.page",),
+    )
+    return found
+
+
+def _point_files(sweep: Path) -> Iterator[Path]:
+    """Yield the committed files of a sweep's finished points."""
+    for path in sorted(sweep.glob("*/*")):
+        if path.is_file() and _in_finished_point(path):
+            yield path
+
+
+def is_current(stamp: Path, key: str, made: Sequence[Path]) -> bool:
+    """Return whether the stamp has this key and the files have the SHA-256 that it records."""
+    recorded = read_record(stamp) or {}
+    digests = recorded.get("files", {})
+    return recorded.get("key") == key and unchanged({path: digests.get(_stamp_name(path)) for path in made})
+
+
+def write_stamp(stamp: Path, key: str, made: Sequence[Path]) -> None:
+    """Record the key and the SHA-256 of files that were just made.
+
+    The key must be computed before the files are made: if an input changes meanwhile, they are stale.
+    """
+    write_json(stamp, {"key": key, "files": {_stamp_name(path): sha256(path) for path in made}})
+
+
+def _stamp_name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def stamp_path(profile: Profile, name: str) -> Path:
+    """Return the path of the stamp of an output or a step. Stamps are local: in a fresh clone nothing is up to date."""
+    return profile.results / "stamps" / f"{name}.key.json"
+
+
+def step_key(step: Step) -> str:
+    """Return a hash of everything that decides a step's files: notebook, parameters, photographs, code and inputs."""
+    parts = [
+        ("notebook", sha256(NOTEBOOKS / step.notebook)),
+        ("parameters", repr(sorted(step.parameters.items()))),
+        ("source", source_digest(*step.modules)),
+    ]
+    for name in step.photos:
+        parts += [(f"photos {name} {split}", digest) for split, digest in split_digests(name)]
+    return sha256_of_names([*parts, *_input_digests(step.inputs)])
+
+
+def output_key(output: Output) -> str:
+    """Return a hash of everything that decides an output's files: its inputs and its code."""
+    return sha256_of_names([("source", source_digest(*output.modules)), *_input_digests(output.inputs)])
+
+
+def _input_digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    return [(display_path(path), sha256(path)) for path in paths if path.is_file()]
+
+
+def run_step(profile: Profile, step: Step, *, force: bool = False) -> bool:
+    """Execute a step unless it is up to date; returns whether it was executed.
+
+    Args:
+        profile: the profile of the step.
+        step: the step.
+        force: execute it even if it is up to date, and train from the start.
+
+    Raises:
+        NotebookFailedError: it did not finish or did not write its outputs; the step is then stale.
+    """
+    stamp, key = stamp_path(profile, step.name), step_key(step)
+    made = [*step.keep, *step.outputs, step.executed]
+    if not force and is_current(stamp, key, made):
+        print(f"{step.name}: up to date")
+        return False
+    print(f"{step.name}: running", flush=True)
+    # Without its stamp an interrupted step is stale
+    stamp.unlink(missing_ok=True)
+    if force and step.run:
+        # A finished checkpoint would only repeat its history.
+        shutil.rmtree(step.run / "checkpoints", ignore_errors=True)
+    execution = Execution(
+        notebook=NOTEBOOKS / step.notebook,
+        output=step.executed,
+        record=profile.results / "stamps" / f"{step.name}.record.json",
+        parameters=step.parameters,
+        outputs=step.outputs,
+        keep=step.keep,
+    )
+    execute(execution, progress_printer(sys.stderr, step.name))
+    write_stamp(stamp, key, made)
+    print(f"{step.name}: {', '.join(display_path(path) for path in step.outputs)}")
+    return True
+
+
+def build_claims(results: Results, claims: Output, *, force: bool) -> None:
+    """Judge the paper's claims unless they are up to date or the profile's method is not the paper's.
+
+    Args:
+        results: results of the profile that judges.
+        claims: its output `claims`.
+        force: judge even if they are up to date.
+    """
+    profile = results.profile
+    if profile.changes:
+        for path in claims.files:  # left by an earlier method of a profile with this name
+            path.unlink(missing_ok=True)
+        print(f"claims: not judged, because the method is not the paper's ({changes_text(profile.changes)})")
+        return
+    stamp, key = stamp_path(profile, "claims"), output_key(claims)
+    if not force and is_current(stamp, key, claims.files):
+        print("claims: up to date")
+        return
+    print("claims: measuring", flush=True)
+    judged = write_claims(results)
+    write_stamp(stamp, key, claims.files)
+    print(f"claims: {', '.join(f'{count} {verdict}' for verdict, count in judged['counts'].items())}")
+
+
+def build_report(profile: Profile, report: Output, *, force: bool) -> None:
+    """Build the report and the notebooks' pages unless they are up to date.
+
+    Args:
+        profile: the profile of the report.
+        report: its output `report`.
+        force: build even if it is up to date.
+    """
+    stamp, key = stamp_path(profile, "report"), output_key(report)
+    if not force and is_current(stamp, key, report.files):
+        print("report: up to date")
+        return
+    report.make()
+    write_stamp(stamp, key, report.files)
+    print(f"report: {display_path(report.files[0])}")
+
+
+def committed_files(profile: Profile) -> Iterator[Path]:
+    """Yield the committed files of a profile and of its nested profiles, sorted.
+
+    As in .gitignore, these are all files except local state, copies of failed executions and weights of epochs of seeds
+    other than 0. Unfinished points of sweeps are not committed either.
+    """
+    folders = [folder for owner in (profile, *nested_profiles(profile)) for folder in (owner.results, owner.figures)]
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
+        inner = path.relative_to(root_of(profile)).parts[2:]
+        ignored = (
+            any(part in LOCAL or part.startswith(".") for part in inner)
+            or path.name.endswith((".lock", ".lock.json", ".failed.ipynb"))
+            or (inner[0] != "seed-0" and "epochs" in inner)
+            or (inner[0] == "sweeps" and len(inner) > 3 and not _in_finished_point(path))
+            or path == profile.results / MANIFEST
+        )
+        if path.is_file() and not ignored:
+            yield path
+
+
+def nested_profiles(profile: Profile) -> list[Profile]:
+    """Return the profiles whose files stand in the list of `profile`: compared ones without a list of their own."""
+    return [other for other in compared_profiles(profile)[1:] if not (other.results / MANIFEST).is_file()]
+
+
+def _in_finished_point(path: Path) -> bool:
+    known = path.name in POINT_FILES or path.match("metrics*.json")
+    return known and (path.parent / RECORD).is_file()
+
+
+def root_of(profile: Profile) -> Path:
+    """Return the folder that holds results/ and figures/ of a profile; listed names are relative to it."""
+    return profile.results.parent.parent
+
+
+def write_manifest(profile: Profile) -> None:
+    """Write the SHA-256 of every committed file, in the format that `sha256sum --check` reads."""
+    root = root_of(profile)
+    lines = [f"{sha256(path)}  {path.relative_to(root).as_posix()}" for path in committed_files(profile)]
+    write_text(profile.results / MANIFEST, "\n".join(lines) + "\n")
+
+
+def read_manifest(profile: Profile) -> dict[str, str]:
+    """Return the SHA-256 of each listed name.
+
+    Raises:
+        ValueError: there is no list, or a line is not a SHA-256 and a name.
+    """
+    path = profile.results / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; `make reproduce PROFILE={profile.name}` writes it")
+    digests = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64:
+            raise ValueError(f"{path}, line {number} is not a SHA-256 and a name: {line!r}")
+        digests[name] = digest
+    return digests

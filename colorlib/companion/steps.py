@@ -1,0 +1,275 @@
+"""The notebooks of a profile in order, and every result file with the files that it is computed from.
+
+`FILES` is the one list of results: notebooks check it in their last cell, `pipeline` makes, verifies and lists them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from colorlib.companion.notebooks import code_cells
+from colorlib.companion.paper import TRIPTYCHS
+from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
+from colorlib.provenance import imports_of
+from colorlib.runs import Run, score_files
+
+PRIMARY = "paper"
+"""The profile that verdicts, the article and the table of data sets are read from."""
+COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
+"""Profiles that the table of data sets compares with the primary one."""
+LIGHTWEIGHT = "lightweight"
+"""The sweep that chooses a network within the paper's budget, and the profile that trains the chosen network."""
+SMALL = "paper-cifar10"
+"""The profile with the most photographs, all small: it shows how results scale with their number."""
+CLAIM_SWEEPS = ("outlook", "more_data", "data_scaling", "augmentation", "perceptual")
+"""The sweeps whose points decide claims."""
+CLAIMS = PROJECT / "paper" / "claims.yaml"
+RUN_FILES = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
+"""The files of a finished and scored run."""
+
+FILES: dict[str, tuple[str, ...]] = {
+    "data": ("results/data.json", "results/baselines.json"),
+    "data_crops": ("figures/data_crops.png",),
+    "figure1": ("figures/figure1_loss_curve.png",),
+    "figures2_3": tuple(f"figures/{name}.png" for name in TRIPTYCHS),
+    "scores": ("results/per_image.csv",),
+    "table1": ("results/table1.csv", "results/table1.md"),
+    "published_scores": ("results/peers/per_image.csv", "results/peers/scored.json"),
+    "published": ("results/peers.csv", "results/peers.md"),
+    "outlook": ("results/outlook.csv", "results/outlook.md", "figures/outlook.png"),
+    "lightweight": ("results/contest.md",),
+    "datasets": ("results/sources.csv", "results/sources.md", "figures/sources.png"),
+    "explore": ("figures/explore_arrival.png", "figures/explore_averaged.png"),
+    "claims": ("results/claims.json", "results/claims.md", "results/verdicts.md"),
+    "report": ("results/report.html",),
+}
+"""Each result of a profile and its files, below results/<profile>/ or figures/<profile>/."""
+
+
+def files(profile: Profile, *results: str) -> tuple[Path, ...]:
+    """Return the paths of some entries of `FILES` for a profile."""
+    folders = {"results": profile.results, "figures": profile.figures}
+    found = []
+    for name in (name for result in results for name in FILES[result]):
+        folder, _, inner = name.partition("/")
+        found.append(folders[folder] / inner)
+    return tuple(found)
+
+
+def check_files(profile: Profile, *results: str) -> None:
+    """Check that the files of some entries of `FILES` exist.
+
+    Raises:
+        ValueError: some do not; the message names them.
+    """
+    if missing := [str(path) for path in files(profile, *results) if not path.is_file()]:
+        raise ValueError(f"not written: {', '.join(missing)}")
+
+
+def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
+    """Return the files that each entry of `FILES` is computed from, whether or not they exist.
+
+    Files that a step writes itself are listed too, where it reads them before it replaces them.
+    """
+    runs = [profile.run(seed) for seed in profile.seeds]
+    shorter, small = other_profile(profile, "cpu"), other_profile(profile, SMALL)
+    networks = [other_profile(profile, LIGHTWEIGHT), other_profile(profile, PRIMARY)]
+    summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
+    network_scores = [
+        path for of in networks for path in (*files(of, "scores"), *(of.run(seed) / "run.json" for seed in of.seeds))
+    ]
+    first_network = [runs[0] / "run.json", runs[0] / "weights.safetensors"]
+    kept_weights = [Run(runs[0]).epoch_weights(epoch) for epoch in profile.config.keep_epochs]
+    found: dict[str, Sequence[Path]] = {
+        "figure1": [*(run / "history.csv" for run in runs), *files(profile, "data")],
+        "figures2_3": first_network,
+        # Without photographs, the baselines' rows are taken from the file itself.
+        "scores": [*files(profile, "scores"), *(run / "per_image.csv" for run in runs), *files(profile, "data")],
+        "table1": [
+            *files(profile, "scores"),
+            *(run / name for run in runs for name in ("history.csv", "metrics.json")),
+        ],
+        "published_scores": [run / name for run in runs for name in ("run.json", "weights.safetensors")],
+        "published": [*files(profile, "published_scores"), *(run / "weights.safetensors" for run in runs)],
+        # The sweep's file says which points are still missing.
+        "outlook": [profile.sweep("outlook") / "summary.csv", NOTEBOOKS / "sweeps" / "outlook.yaml"],
+        # Costs follow from the settings of the two profiles.
+        "lightweight": [*summaries, *network_scores, *(PROFILES / f"{of.name}.yaml" for of in networks)],
+        "datasets": _dataset_inputs(profile),
+        "explore": [*first_network, runs[0] / "history.csv", *kept_weights],
+        "claims": [
+            CLAIMS,
+            *(run / name for run in runs for name in ("run.json", "history.csv", "weights.safetensors")),
+            *files(profile, "scores"),
+            *files(profile, "published_scores"),
+            *(shorter.run(seed) / "history.csv" for seed in shorter.seeds),
+            *(of.sweep(sweep) / "summary.csv" for of in (profile, shorter) for sweep in CLAIM_SWEEPS),
+        ],
+    }
+    return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
+
+
+def other_profile(profile: Profile, name: str) -> Profile:
+    """Return the profile called `name`, its results in the same checkout as those of `profile`."""
+    return replace(load_profile(name), root=profile.root)
+
+
+def compared_profiles(profile: Profile) -> list[Profile]:
+    """Return the profiles in the table of data sets: `profile` and, for `PRIMARY`, those of `COMPARED` with scores."""
+    others = [other_profile(profile, name) for name in COMPARED if profile.name == PRIMARY]
+    return [profile, *(other for other in others if files(other, "scores")[0].is_file())]
+
+
+def cross_dataset_scores(profile: Profile, other: Profile, seed: int) -> Path:
+    """Return the file with the scores of a profile's run on another profile's photographs."""
+    return score_files(profile.run(seed), other.photos, "test", own=profile.photos)[1]
+
+
+def _dataset_inputs(profile: Profile) -> list[Path]:
+    """Return the files that the table of data sets is computed from, whether or not they exist."""
+    return [
+        path
+        for other in compared_profiles(profile)
+        for path in (
+            PROFILES / f"{other.name}.yaml",
+            *files(other, "scores"),
+            *(other.run(seed) / "metrics.json" for seed in other.seeds),
+            *(cross_dataset_scores(profile, other, seed) for seed in profile.seeds if other.photos != profile.photos),
+        )
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One notebook of the reproduction."""
+
+    name: str
+    """Name of the executed copy."""
+    notebook: str
+    parameters: dict[str, Any]
+    executed: Path
+    """Path of the executed copy."""
+    outputs: tuple[Path, ...]
+    """Files that it writes."""
+    inputs: tuple[Path, ...]
+    """Files of earlier steps that it reads."""
+    keep: tuple[Path, ...] = ()
+    """Files that it writes, or finds and keeps."""
+    photos: tuple[str, ...] = ()
+    """Names of the photographs that it reads."""
+    optional: bool = False
+    """Skipped, with a message, where its photographs cannot be had; the rest of the reproduction goes on."""
+    run: Path | None = None
+    """The run directory that it trains into."""
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules of colorlib that the notebook's cells import."""
+        return imports_of("\n".join(code_cells(NOTEBOOKS / self.notebook)))
+
+
+def steps(profile: Profile, *, train: bool = True) -> list[Step]:
+    """Return the notebooks of a profile, in the order in which they are executed.
+
+    Figures 1-3 and `explore` are of the paper's method, so profiles with another method lack them.
+
+    Args:
+        profile: photographs, budget and seeds.
+        train: False shows runs that were trained and evaluated elsewhere instead of training them here.
+    """
+    read = inputs(profile)
+    root = str(profile.root) if profile.root else ""
+    seeds: dict[str, Any] = {"seeds": list(profile.seeds)}
+    first: dict[str, Any] = {"seed": profile.seeds[0]}
+    rescore = {"rescore": True}
+
+    def step(name: str, *results: str, given: Mapping[str, Any], **fields: Any) -> Step:
+        """Return the step of notebook `name`, which writes the files of `results`."""
+        outputs = files(profile, *results)
+        needed = dict.fromkeys(path for result in results for path in read.get(result, ()))
+        return Step(
+            name=name,
+            notebook=f"{name}.ipynb",
+            parameters={"profile": profile.name, **given, "root": root},
+            executed=profile.results / "notebooks" / f"{name}.ipynb",
+            outputs=outputs,
+            inputs=tuple(path for path in needed if path not in outputs),
+            **fields,
+        )
+
+    photos = (profile.photos,)
+    papers_method = not profile.changes
+    found = [
+        step(
+            "01_data", "data", "data_crops",
+            given={"photos": profile.photos, "crop_size": profile.config.crop_size}, photos=photos,
+        ),
+        *(_training_step(profile, seed, root, train=train) for seed in profile.seeds),
+    ]  # fmt: skip
+    if papers_method:
+        found += [step("03_figure1", "figure1", given=seeds), step("04_figures2_3", "figures2_3", given=first)]
+    found.append(step("05_table1", "scores", "table1", given=seeds | rescore, photos=photos))
+    if papers_method and profile.photos != "bundled":  # profiles on bundled photographs need no download
+        found.append(
+            step(
+                "06_peers", "published_scores", "published",
+                given=seeds | rescore, photos=(profile.photos, "zhang2016"), optional=True,
+            )
+        )  # fmt: skip
+    if (profile.sweep("outlook") / "summary.csv").is_file():
+        names = list(dict.fromkeys([profile.name, SMALL]))
+        found.append(step("07_outlook", "outlook", "lightweight", given={"photographs": names}))
+    if len(compared_profiles(profile)) > 1:
+        found.append(step("08_sources", "datasets", given=seeds))
+    if papers_method:
+        found.append(step("explore", "explore", given=first | {"controls": False}, photos=photos))
+    return found
+
+
+def _training_step(profile: Profile, seed: int, root: str, *, train: bool) -> Step:
+    """Return the step that trains one seed or, with `train` False, shows a run that was trained on another machine."""
+    run, config = profile.run(seed), profile.run_config(seed)
+    return Step(
+        name=f"02_train_seed-{seed}",
+        notebook="02_train.ipynb",
+        parameters={
+            **{name: getattr(config, name) for name in profile.settings},
+            "run": run.relative_to(profile.root or PROJECT).as_posix(),
+            "seed": seed,
+            "mode": "restart" if train else "show",
+            "root": root,
+        },
+        executed=profile.results / "notebooks" / f"02_train_seed-{seed}.ipynb",
+        outputs=tuple(run / name for name in RUN_FILES[1:]) if train else (),
+        keep=(run / RUN_FILES[0],) if train else (),
+        inputs=() if train else tuple(run / name for name in RUN_FILES),
+        photos=(profile.photos,) if train else (),
+        run=run if train else None,
+    )
+
+
+def shown_steps(all_steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that the report shows: all but the optional ones that were not executed."""
+    return [step for step in all_steps if not step.optional or step.executed.is_file()]
+
+
+def needed(all_steps: Sequence[Step], only: str | None) -> list[Step]:
+    """Return the steps that `only` needs, in order: itself and those that write its inputs, directly or not.
+
+    Args:
+        all_steps: the steps of a profile.
+        only: the start of a notebook's file name; None or `report` for all steps.
+
+    Raises:
+        ValueError: no notebook starts with that name.
+    """
+    if only in (None, "report"):
+        return list(all_steps)
+    wanted = {step.name for step in all_steps if step.name.startswith(only)}
+    if not wanted:
+        raise ValueError(f"no notebook is called {only!r}; there are {', '.join(step.name for step in all_steps)}")
+    for step in reversed(all_steps):
+        if step.name in wanted:
+            wanted |= {other.name for other in all_steps if {*other.outputs, *other.keep} & set(step.inputs)}
+    return [step for step in all_steps if step.name in wanted]

@@ -1,0 +1,1 @@
+"""Checks that the committed results still follow from the code."""

@@ -1,0 +1,136 @@
+"""The lightweight network against the paper's: the sweep's choice, gains, and verdicts by intervals."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.results import write_per_image
+from helpers.sweep_summaries import summary_row
+
+from colorlib.companion.artifacts import lightweight
+from colorlib.companion.artifacts.lightweight import OVER_LOOK_UP, OVER_PAPER
+from colorlib.companion.results import Results
+from colorlib.companion.steps import LIGHTWEIGHT, files
+from colorlib.companion.sweeps.spec import load_sweep, sweep_file
+from colorlib.companion.sweeps.summary import over_seeds, read_summary
+from colorlib.evaluate import NETWORK
+from colorlib.files import write_json, write_text
+from colorlib.profiles import Profile, load_profile
+from colorlib.runs import csv_text
+
+SEEDS = (0, 1, 2)
+WEIGHTS = np.array([0.9, 1.0, 1.1])
+BASELINES = {"gray": 0.0080, "mean chroma": 0.0070, "look-up table": 0.0065}
+VERDICTS = ("beats", "matches", "behind")
+
+
+def write_profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> Profile:
+    """Write scores of a profile with this mean squared error, and half of it with the true L."""
+    profile = load_profile(name, seeds=seeds, root=root)
+    networks = {
+        seed: {"network": list(error * (1 + 0.01 * seed) * WEIGHTS), "network, true L": list(error / 2 * WEIGHTS)}
+        for seed in seeds
+    }
+    write_per_image(profile, {method: list(value * WEIGHTS) for method, value in BASELINES.items()}, networks)
+    for seed in seeds:
+        record = {"config": {"seed": seed}, "hardware": {"processor": "a processor", "threads": 2}}
+        write_json(profile.run(seed) / "run.json", record)
+    return profile
+
+
+def compared(root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> pd.DataFrame:
+    own = write_profile(LIGHTWEIGHT, root, error, seeds=seeds)
+    return lightweight.compare_networks(Results(own), Results(write_profile("paper", root, 0.0060)))
+
+
+def test_gains_are_those_of_the_pooled_errors(tmp_path: Path):
+    data = compared(tmp_path, 0.0050)
+    assert list(data["profile"]) == ["paper", LIGHTWEIGHT] * 2
+    paper, ours, _, true_l = data.to_dict("records")
+    errors = np.array([0.0060 * (1 + 0.01 * seed) for seed in SEEDS])
+    assert paper[OVER_LOOK_UP] == pytest.approx(np.mean(10 * np.log10(0.0065 / errors)))
+    assert paper[OVER_PAPER] == 0
+    assert ours[OVER_PAPER] == pytest.approx(10 * np.log10(6 / 5))
+    assert true_l[OVER_PAPER] == pytest.approx(10 * np.log10(6 / 5))  # over the same output of the paper's network
+    assert true_l[OVER_LOOK_UP] == pytest.approx(10 * np.log10(0.0065 / 0.0025))
+    assert ours["parameters"] <= paper["parameters"]
+    assert ours["multiply-adds per pixel"] <= paper["multiply-adds per pixel"] / 10
+
+
+def verdicts(sentence: str) -> list[str]:
+    return [verdict for verdict in VERDICTS if verdict in sentence]
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(0.0050, "beats"), (0.0070, "behind"), (0.0060, "matches")])
+def test_the_interval_decides(tmp_path: Path, error: float, verdict: str):
+    sentences = lightweight.comparisons(compared(tmp_path, error))
+    assert ["true L" in sentence for sentence in sentences] == [False, True]
+    for sentence in sentences:
+        assert verdicts(sentence) == [verdict]
+        assert sentence.startswith(LIGHTWEIGHT)
+        assert "7%" in sentence, "of the paper's multiply-adds"
+
+
+def test_an_interval_over_seeds_that_includes_zero_shows_no_difference(tmp_path: Path):
+    data = compared(tmp_path, 0.0050)
+    assert (data[f"{OVER_PAPER} of seeds low"][1:2] > 0).all()
+    data[f"{OVER_PAPER} of seeds low"] = -0.03
+    raw, _ = lightweight.comparisons(data)
+    assert verdicts(raw) == ["matches"]
+    assert "[-0.03, 0.79]" in raw
+
+
+def test_fewer_than_three_seeds_decide_nothing(tmp_path: Path):
+    for sentence in lightweight.comparisons(compared(tmp_path, 0.0050, seeds=(0, 1))):
+        assert "2 seeds" in sentence
+        assert verdicts(sentence) == []
+
+
+def test_the_profile_trains_the_best_point_of_the_sweep():
+    cpu, trained = load_profile("cpu"), load_profile(LIGHTWEIGHT).config
+    rows = read_summary(cpu.sweep(LIGHTWEIGHT) / "summary.csv")
+    best = over_seeds(rows[rows["method"] == NETWORK]).sort_values("MSE").iloc[0]["point"]
+    (chosen,) = [
+        point.config for point in load_sweep(sweep_file(LIGHTWEIGHT), cpu, seeds=(0,)).points if point.name == best
+    ]
+    budget = {name: getattr(load_profile("paper").config, name) for name in ("epochs", "crops_per_epoch")}
+    assert trained == replace(chosen, **budget)
+
+
+def test_profiles_without_a_common_seed_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"\bpaper\b.*\blightweight\b.*\bseed\b"):
+        compared(tmp_path, 0.0050, seeds=(7,))
+
+
+def test_the_state_of_the_comparison_is_written(tmp_path: Path):
+    cpu = load_profile("cpu", root=tmp_path)
+    (path,) = files(cpu, "lightweight")
+    # Nothing was trained
+    (missing,), table = lightweight.write(Results(cpu))
+    assert "make sweep SWEEP=lightweight PROFILE=cpu" in missing
+    assert table is None
+    # The sweep has results
+    rows = [summary_row(point, 0, method, psnr) for point, psnr in (("unet", 21.0), ("lab", 21.5), ("wide", 21.2))
+            for method in ("network", "network, true L")]  # fmt: skip
+    write_text(cpu.sweep(LIGHTWEIGHT) / "summary.csv", csv_text(rows))
+    (best, missing), table = lightweight.write(Results(cpu))
+    assert re.search(r"\blab 21\.50 dB.*\bwide 21\.20 dB.*\bunet 21\.00 dB", best)
+    assert all(fact in best for fact in ("100 validation", "bsds500", "3,000 updates", "1 seed"))
+    assert LIGHTWEIGHT in missing
+    assert table is None
+    assert path.read_text(encoding="utf-8") == f"{best}\n\n{missing}\n"
+    # Both profiles were trained and scored
+    data = compared(tmp_path, 0.0050)
+    sentences, table = lightweight.write(Results(cpu))
+    assert sentences == [best, *lightweight.comparisons(data)]
+    assert [verdicts(sentence) for sentence in sentences[1:]] == [["beats"]] * 2
+    assert table is not None
+    assert len(table.cells()) == 4
+    text = path.read_text(encoding="utf-8")
+    assert all(sentence in text for sentence in sentences)
+    assert text.count("\n| lightweight") == 2
+    assert re.search(r"\bpaper\b.*a processor, 2 threads.*\blightweight\b.*a processor, 2 threads", table.caption)
+    assert text.rpartition("|\n")[2].strip() == table.caption

@@ -1,0 +1,214 @@
+"""The report and its notebook pages in a browser: no requests, accessible, readable at any width and on paper."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.results import make_results
+
+from colorlib.companion.report.page import TITLE, write_report
+from colorlib.companion.results import Results
+from colorlib.companion.steps import steps
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("report.html", "notebooks/02_train_seed-0.html", "notebooks/05_table1.html")
+WIDTHS = (360, 768, 1280)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report and its notebook pages."""
+    profile = make_results(tmp_path_factory.mktemp("project"))
+    write_report(Results(profile), steps(profile))
+    return profile.results
+
+
+@pytest.fixture
+def opened(browser: Any, built: Path) -> Iterator[Any]:
+    """Open a page by its name, in its own window; after the test there are no requests and no messages."""
+    contexts, requests, messages = [], [], []
+
+    def open_page(name: str, *, width: int = 1280, **settings: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **settings))
+        contexts[-1].set_default_timeout(180_000)  # a machine that trains meanwhile is slow, not wrong
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto((built / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    own = built.as_uri()
+    assert requests
+    assert [url for url in requests if not url.startswith(("data:", own))] == []
+    assert messages == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_requests_nothing_but_itself(opened, built, name):
+    requests: list[str] = []
+    page = opened(name)
+    page.on("request", lambda request: requests.append(request.url))
+    page.reload()
+    assert [url for url in requests if not url.startswith("data:")] == [(built / name).as_uri()]
+    shown = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 0)")
+    assert all(shown)
+    assert page.evaluate("getComputedStyle(document.body).maxWidth !== '' && document.styleSheets.length") == 1
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_violation(opened, name, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(name, width=width, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 15
+
+
+def test_axe_would_find_one(opened):
+    """The rules above are really run."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened("report.html")
+    page.evaluate("""
+        document.images[0].removeAttribute('alt');
+        document.querySelector('.scroll').removeAttribute('tabindex');
+        document.querySelector('.answer p').style.color = '#bbb';
+        document.querySelector('h3').outerHTML = '<h5>Method</h5>';
+        document.querySelector('.scroll').style.width = '200px';
+    """)
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    assert {violation["id"] for violation in found.response["violations"]} >= {
+        "image-alt", "color-contrast", "heading-order", "scrollable-region-focusable",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_schemes_differ(opened, scheme):
+    page = opened("report.html", color_scheme=scheme)
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor").removeprefix("rgb(").removesuffix(")")
+    bright = sum(map(int, color.split(","))) > 3 * 128
+    assert bright == (scheme == "light")
+
+
+BEYOND = """
+    [...document.querySelectorAll('body *')].filter(element =>
+        element.getBoundingClientRect().right > innerWidth + 0.5
+        && !element.parentElement.closest('.scroll')
+    ).map(element => element.outerHTML.slice(0, 80))
+"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_the_window(opened, name, width):
+    page = opened(name, width=width)
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(BEYOND) == []
+
+
+def test_wide_tables_scroll_by_keyboard(opened):
+    page = opened("report.html", width=360)
+    table = page.get_by_role("region", name=re.compile(r"\bTable I "))
+    assert table.evaluate("region => region.scrollWidth > region.clientWidth")
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("region => region.scrollLeft > 0", arg=table.element_handle())
+    caption = page.locator("figcaption", has_text=re.compile("^Table I "))
+    box = caption.bounding_box()
+    assert box["x"] >= 0, "the caption does not scroll away with the table"
+    assert box["x"] + box["width"] <= 360
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_keyboard_reaches_everything_in_order(opened, width):
+    page = opened("report.html", width=width)
+    page.keyboard.press("Tab")
+    skip = page.locator("a.skip[href='#report']")
+    assert skip.evaluate("link => link === document.activeElement")
+    assert skip.bounding_box()["x"] >= 0, "seen once it has the focus"
+    focusable = "a[href], summary, [tabindex='0']"
+    reached = 1
+    while page.evaluate("document.activeElement.matches('body *')") and reached < 200:
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
+        page.keyboard.press("Tab")
+        reached += 1
+    assert reached - 1 == page.locator(focusable).count()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "report"
+
+
+def test_the_contents_lead_to_their_headings(opened):
+    page = opened("report.html", width=768)
+    links = page.locator("nav.contents a").all()
+    assert len(links) > 8
+    for link in links:
+        link.click()
+        target = page.locator(link.get_attribute("href"))
+        assert target.evaluate("heading => heading.tagName") in ("H2", "H3")
+        assert target.inner_text() == link.inner_text()
+        top = target.evaluate("heading => heading.getBoundingClientRect().top")
+        at_the_end = page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+        assert -1 <= top < 60 or (at_the_end and top < 900), link.inner_text()
+
+
+def test_a_narrow_table_is_still_a_table(opened):
+    """Rows that are stacked on a phone keep their roles, and the verdict its column's name."""
+    wide, narrow = opened("report.html", width=1280), opened("report.html", width=360)
+    for page in (wide, narrow):
+        assert page.get_by_role("table", name="Results").get_by_role("row").count() == 5
+        (claim,) = page.get_by_role("rowheader", name="The PSNR on that test set is 23.56 dB.").all()
+        cells = claim.locator("xpath=..").get_by_role("cell")
+        assert [cell.inner_text().split("\n")[0].strip() for cell in cells.all()] == [
+            "23.56 dB", "23.10 dB", "≈ within tolerance",
+        ]  # fmt: skip
+    tops = [cell.bounding_box()["y"] for cell in narrow.locator("#claim-psnr td").all()]
+    assert tops == sorted(set(tops)), "one below the other"
+    label = narrow.locator("#claim-psnr td").nth(2).evaluate("cell => getComputedStyle(cell, '::before').content")
+    names = wide.get_by_role("table", name="Results").get_by_role("columnheader").all()
+    assert label.startswith(f'"{names[3].text_content()}"')
+
+
+def test_links_lead_to_the_notebooks_and_back(opened):
+    page = opened("report.html")
+    page.locator("#figure1 ~ figure").get_by_role("link", name="03_figure1").click()
+    assert page.url.endswith("/notebooks/03_figure1.html")
+    assert page.title().startswith("Figure 1")
+    assert page.title().endswith("(cpu)")
+    code = page.locator("details pre", has_text="loss_curve(")
+    assert code.is_visible()
+    page.locator("details", has_text="loss_curve(").locator("summary").click()
+    assert not code.is_visible()
+    page.locator("a[href='../report.html']").click()
+    assert page.locator("h1").inner_text() == TITLE
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_it_is_black_on_white_and_nothing_stays_folded(opened, name):
+    page = opened(name, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert not page.locator(".skip").is_visible()
+    folded = page.locator("details:not([open]) pre")
+    assert (folded.count() > 0) == (name == "notebooks/02_train_seed-0.html")
+    for text in folded.all():
+        assert text.bounding_box()["height"] > 150
+    regions = "[...document.querySelectorAll('.scroll')].map(region => getComputedStyle(region).overflowX)"
+    assert set(page.evaluate(regions)) <= {"visible"}
+    assert not page.locator("nav").is_visible(), "on paper its links lead nowhere"
+    assert page.pdf(format="A4").startswith(b"%PDF")

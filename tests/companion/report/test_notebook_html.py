@@ -1,0 +1,168 @@
+"""Executed notebooks as HTML: words from the outputs' metadata, tables that scroll, pages with code."""
+
+import re
+import shutil
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+from helpers.html import Page, words
+from helpers.results import edit_outputs, invented_figure, make_results, outputs_of
+
+from colorlib.companion.article import PICTURES
+from colorlib.companion.notebooks import Execution, execute
+from colorlib.companion.report.notebook_html import (
+    html_output,
+    markdown_html,
+    notebook_pages,
+    read_notebook,
+    stacked_tables,
+    table_figure,
+)
+from colorlib.companion.steps import shown_steps, steps
+from colorlib.companion.tables import Column, Table
+from colorlib.profiles import NOTEBOOKS, PROJECT, Profile, load_profile
+
+TABLE = Table(
+    data=pd.DataFrame([{"method": "gray", "MSE": 0.5}]),
+    columns=[Column(name="method"), Column(name="MSE", digits=1)],
+    caption='on "two" <pixels>.',
+    label="Table 9",
+)
+
+
+def notebook_of(path: Path, *outputs: Any, source: str = "# Title\n\nWhy?") -> Path:
+    cells = [nbformat.v4.new_markdown_cell(source), nbformat.v4.new_code_cell("show()", outputs=list(outputs))]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_figures_and_tables_are_read_with_the_words_of_their_metadata(tmp_path):
+    shown = replace(invented_figure(tmp_path / "x.png"), label="Figure 9.", alt='Two "gray" pixels.')
+    stream = nbformat.v4.new_output("stream", text="a line")
+    other = nbformat.v4.new_output("display_data", {"text/html": "<p>a sentence</p>"})
+    path = notebook_of(tmp_path / "09.ipynb", stream, *outputs_of(shown), other, *outputs_of(TABLE))
+    notebook = read_notebook(path)
+    assert notebook.title == "Title"
+    assert words(notebook.introduction) == "Why?"
+    figure, table = notebook.outputs
+    assert (figure.label, figure.caption, figure.alt) == ("Figure 9.", shown.caption, shown.alt)
+    assert figure.png == shown.path.read_bytes()
+    assert 'alt="Two &quot;gray&quot; pixels." width="760" height="212">' in figure.body
+    assert (table.label, table.caption) == ("Table 9", TABLE.caption)
+    assert TABLE.html() in table.body
+    assert table.figure("<small>below</small>").endswith(
+        '<figcaption><b>Table 9</b> on "two" &lt;pixels&gt;.<small>below</small></figcaption></figure>'
+    )
+
+
+@pytest.mark.parametrize(("key", "fact"), [("caption", "caption"), ("alt", "alternative")])
+def test_pictures_without_words_are_refused(tmp_path, key, fact):
+    path = notebook_of(tmp_path / "09_pixels.ipynb", *outputs_of(invented_figure(tmp_path / "x.png")))
+    assert len(read_notebook(path).outputs) == 1
+    edit_outputs(path, lambda outputs: outputs[0].metadata["image/png"].pop(key))
+    with pytest.raises(ValueError, match=rf"09_pixels\.ipynb.* {fact}\b.*Illustration"):
+        read_notebook(path)
+
+
+def test_notebooks_without_title_or_that_do_not_exist_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"09_pixels\.ipynb.*'Why\?'.* title"):
+        read_notebook(notebook_of(tmp_path / "09_pixels.ipynb", source="Why?"))
+    path = tmp_path / "results" / "cpu" / "notebooks" / "01_data.ipynb"
+    with pytest.raises(ValueError, match=r"01_data\.ipynb.*`make reproduce PROFILE=cpu`"):
+        read_notebook(path)
+
+
+def test_tables_scroll_by_themselves_and_their_captions_stay():
+    (output, _) = outputs_of(TABLE)
+    framed = html_output(output)
+    (label,) = re.findall(r'aria-label="([^"]+)"', framed)
+    assert label.endswith("Table 9 on &quot;two&quot; &lt;pixels&gt;.")
+    assert framed == (
+        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{label}">{TABLE.html()}</div>'
+        '<figcaption><b>Table 9</b> on "two" &lt;pixels&gt;.</figcaption></figure>'
+    )
+    other = nbformat.v4.new_output("display_data", {"text/html": '<table border="1"></table>'})
+    assert re.search('tabindex="0" aria-label="[^"]+"><table border="1">', html_output(other))
+    sentence = nbformat.v4.new_output("display_data", {"text/html": "<p>none</p>"})
+    assert html_output(sentence) == "<p>none</p>"
+    long = table_figure(TABLE.html(), "word " * 100)
+    (label,) = re.findall(r'aria-label="([^"]+)"', long)
+    assert len(label) < 110
+    assert label.endswith(" …")
+
+
+def test_cells_of_stacked_tables_have_their_columns_name():
+    table = stacked_tables(markdown_html("| what | seconds |\n|---|---|\n| `make` | 0.83 |\n"))
+    assert '<th role="rowheader" scope="row"><code>make</code></th>' in table
+    assert '<td role="cell" data-label="seconds">0.83</td>' in table
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    return make_results(tmp_path_factory.mktemp("project"))
+
+
+def test_notebook_pages_show_the_code_and_link_back(profile):
+    pages = {path.name: text for path, text in notebook_pages(profile, shown_steps(steps(profile))).items()}
+    page = pages["03_figure1.html"]
+    assert Page(page).links[:4] == [
+        "#notebook", "../report.html", "02_train_seed-0.html", "04_figures2_3.html",
+    ]  # fmt: skip
+    assert 'rel="prev"' not in pages["01_data.html"]
+    assert 'rel="next"' not in pages["explore.html"]
+    for name, text in pages.items():
+        found = Page(text)
+        levels = [level for level, _ in found.headings]
+        assert levels[0] == 1
+        assert all(lower <= upper + 1 for upper, lower in pairwise(levels)), name
+        assert len(set(found.ids)) == len(found.ids), name
+        assert found.tags["details"] >= found.tags["img"] + 1
+        assert not {"script", "iframe", "object", "link"} & set(found.tags), name
+    executed = nbformat.read(profile.results / "notebooks" / "03_figure1.ipynb", as_version=4)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            assert " ".join(cell.source.split()) in words(page)
+    assert re.search(r"<summary>40 [^<]*\bepoch +1\b", pages["02_train_seed-0.html"])
+
+
+def test_captions_stand_once_in_a_page(profile):
+    pages = notebook_pages(profile, shown_steps(steps(profile)))
+    page = pages[profile.results / "notebooks" / "04_figures2_3.html"]
+    for name in list(PICTURES)[1:]:
+        assert page.count(f"The &lt;caption&gt; of {name}.</figcaption></figure>") == 1
+        assert page.count(f"The &lt;caption&gt; of {name}.") == 1
+    assert 'class="caption"' not in page
+
+
+@pytest.mark.slow
+def test_executed_notebooks_have_captions_and_alternative_texts(tmp_path):
+    """01, 03, 04 and 05, executed on a copy of the committed results."""
+    local = shutil.ignore_patterns("stamps", "checkpoints", ".*", "*.html", "notebooks", "sweeps")
+    shutil.copytree(PROJECT / "results" / "cpu", tmp_path / "results" / "cpu", ignore=local)
+    root = {"profile": "cpu", "root": str(tmp_path)}
+    parameters = {
+        "01_data": {"profile": "new", "root": str(tmp_path)}, "03_figure1": root, "04_figures2_3": root,
+        "05_table1": root,
+    }  # fmt: skip
+    labels = []
+    for name, given in parameters.items():
+        profile = load_profile("cpu", root=tmp_path)
+        execution = Execution(
+            notebook=NOTEBOOKS / f"{name}.ipynb",
+            output=profile.results / "notebooks" / f"{name}.ipynb",
+            record=tmp_path / "record.json",
+            parameters=given,
+            outputs=(),
+        )
+        execute(execution)
+        outputs = read_notebook(execution.output).outputs
+        assert all(output.caption for output in outputs)
+        assert all(output.alt for output in outputs if "<img" in output.body)
+        labels += [output.label for output in outputs]
+    assert labels == ["", "", "Figure 1.", "Figure 2.", "Figure 3a.", "Figure 3b.", "Table I"]
+    assert [label for _, label in PICTURES.values()] == labels[2:6]

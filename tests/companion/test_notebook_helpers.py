@@ -1,0 +1,75 @@
+"""Functions for notebook cells: run directories, lines of training, provenance."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers.results import write_history
+
+from colorlib.companion import notebook_helpers
+from colorlib.companion.tables import Column, Table
+from colorlib.config import RunConfig
+from colorlib.files import write_text
+from colorlib.runs import Epoch, Notice, Update
+
+
+def test_training_lines_are_the_same_after_an_interruption():
+    epochs = [Epoch(epoch=e, step=e, training_loss=0.5 / e, validation_loss=0.4 / e) for e in (1, 2)]
+    config = RunConfig(epochs=2)
+    through = [Update(epoch=1, step=1), epochs[0], Update(epoch=2, step=2), epochs[1]]
+    resumed = [Notice(text="a damaged checkpoint"), epochs[0], Update(epoch=2, step=2), epochs[1]]
+    lines = list(notebook_helpers.epoch_lines(through, config))
+    assert list(notebook_helpers.epoch_lines(resumed, config)) == lines
+    assert len(lines) == 2
+    assert re.match(r"epoch +1\b.*\b2\b.*\b0\.50000\b.*\b0\.40000\b", lines[0])
+
+
+def test_a_finished_run_has_the_lines_of_its_training(tmp_path: Path):
+    write_history(tmp_path, 3, 0.01)
+    lines = list(notebook_helpers.epoch_lines(notebook_helpers.recorded_epochs(tmp_path), RunConfig(epochs=3)))
+    assert [line.split()[1] for line in lines] == ["1", "2", "3"]
+    assert "0.03000" in lines[0]
+    assert "0.02000" in lines[0]
+
+
+def test_a_run_directory_is_named_by_its_settings(tmp_path: Path):
+    first, second = RunConfig(seed=0), RunConfig(seed=1)
+    folders = {notebook_helpers.run_directory("", config, "resume") for config in (first, second, first)}
+    assert len(folders) == 2
+    assert {folder.parent.name for folder in folders} == {"scratch"}
+    given = notebook_helpers.run_directory("results/cpu/seed-0", first, "show", str(tmp_path))
+    assert given == tmp_path / "results" / "cpu" / "seed-0"
+    assert notebook_helpers.run_directory("", first, "resume", str(tmp_path)).is_relative_to(tmp_path)
+    with pytest.raises(ValueError, match=r"mode\b.*'again'.*\bresume\b.*\brestart\b.*\bshow\b"):
+        notebook_helpers.run_directory("", first, "again")
+
+
+def test_sentences_are_printed_and_a_table_is_shown_if_there_is_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    shown: list[object] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(data))
+    notebook_helpers.show(["one", "two"], None)
+    assert capsys.readouterr().out == "one\ntwo\n"
+    assert shown == []
+    table = Table(data=pd.DataFrame([{"a": 1}]), columns=[Column(name="a")], caption="c")
+    notebook_helpers.show([], table)
+    assert shown[0] == {"text/html": table.html()}
+
+
+def test_provenance_has_settings_photographs_and_machine_of_a_run(tmp_path: Path):
+    record = {
+        "config": {"seed": 3}, "photos": {"train": {"count": 2, "sha256": "ab" * 32}}, "source": "cd" * 32,
+        "versions": {"torch": "2"}, "hardware": {"threads": 2},
+    }  # fmt: skip
+    write_text(tmp_path / "run.json", json.dumps(record))
+    shown = dict(notebook_helpers.provenance_table(tmp_path).data.itertuples(index=False))
+    assert shown["seed"] == "3"
+    (photographs,) = [value for name, value in shown.items() if name.startswith("train ")]
+    assert photographs.startswith("2, ")
+    assert "abab" in photographs
+    assert any(value.startswith("cdcd") for value in shown.values())
+    assert shown["threads"] == "2"
+    assert shown["torch"] == "2"

@@ -1,0 +1,160 @@
+"""Scores and training, repeated: equal here, with tolerances elsewhere, and not checked without photographs."""
+
+import dataclasses
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.tiny_profile import change_digit, make_tiny_profile
+
+from colorlib.checkpoint import load_tensors, save_tensors
+from colorlib.companion.verify import rerun
+from colorlib.companion.verify.compare import Check, Outcome
+from colorlib.companion.verify.rerun import environment_differences, first_epoch_retrained, rescored, retrained
+from colorlib.photos.download import PhotosMissingError
+from colorlib.profiles import Profile
+from colorlib.runs import Run, csv_text
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    return make_tiny_profile(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def copy(tiny: Profile, tmp_path: Path) -> Profile:
+    """The same, to be changed."""
+    shutil.copytree(tiny.results.parent.parent, tmp_path / "copy")
+    return dataclasses.replace(tiny, root=tmp_path / "copy")
+
+
+def elsewhere(profile: Profile) -> Run:
+    """The run of a profile, recorded as of another version of torch."""
+    run = Run(profile.run(0))
+    record = run.record()
+    record["versions"]["torch"] = "1.0"
+    run.write_record(record)
+    return run
+
+
+def differing(checks: list[Check]) -> list[str]:
+    return [check.subject for check in checks if check.outcome == Outcome.DIFFERS]
+
+
+def test_nothing_differs_where_it_was_made(copy: Profile, tmp_path: Path):
+    assert environment_differences(Run(copy.run(0)).record()) == []
+    found = [*rescored(copy), *first_epoch_retrained(copy, tmp_path / "scratch")]
+    assert {check.outcome for check in found} == {Outcome.PASSED}
+    subjects = [check.subject.removeprefix("results/tiny/") for check in found]
+    for part in ("per_image.csv", "seed-0/weights", "training loss", "validation loss", "epochs/epoch-001"):
+        assert any(part in subject for subject in subjects)
+
+
+def test_the_environment_is_compared_with_the_recorded_one(copy: Profile):
+    now = Run(copy.run(0)).record()["versions"]["torch"]
+    (difference,) = environment_differences(elsewhere(copy).record())
+    assert re.search(rf"\btorch\b.*\b1\.0\b.*{re.escape(now)}", difference)
+
+
+def test_a_changed_weight_is_named(copy: Profile):
+    path = copy.run(0) / "weights.safetensors"
+    held = load_tensors(path)
+    held.state[sorted(held.state)[0]].view(-1)[0] += 0.5
+    save_tensors(path, held.state, step=held.step)
+    assert differing(list(rescored(copy))) == ["results/tiny/seed-0/weights.safetensors"]
+
+
+def test_damaged_weights_are_named(copy: Profile):
+    path = copy.run(0) / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert differing(list(rescored(copy))) == ["results/tiny/seed-0/weights.safetensors"]
+
+
+def test_a_changed_score_of_a_baseline_is_named(copy: Profile):
+    change_digit(copy.results / "per_image.csv", r"0\.\d{4}")
+    (subject,) = differing(list(rescored(copy)))
+    assert subject.startswith("results/tiny/per_image.csv")
+
+
+def test_a_missing_score_differs(copy: Profile):
+    path = copy.results / "per_image.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    (subject,) = differing(list(rescored(copy)))
+    assert subject.startswith("results/tiny/per_image.csv")
+
+
+def test_scores_have_a_tolerance_in_another_environment(copy: Profile):
+    path = elsewhere(copy).path / "per_image.csv"
+    text = path.read_text()
+    value = re.findall(r"0\.\d{6,}", text)[0]
+    for factor, outcome in ((1.0001, Outcome.PASSED), (1.01, Outcome.DIFFERS)):
+        path.write_text(text.replace(value, repr(float(value) * factor)))
+        (check,) = [check for check in rescored(copy) if "weights" in check.subject]
+        assert check.outcome == outcome
+
+
+def test_a_changed_history_is_named(copy: Profile, tmp_path: Path):
+    change_digit(copy.run(0) / "history.csv")
+    (subject,) = differing(list(first_epoch_retrained(copy, tmp_path / "scratch")))
+    assert subject.startswith("results/tiny/seed-0/history.csv, first epoch")
+
+
+def test_losses_have_a_tolerance_in_another_environment(copy: Profile, tmp_path: Path):
+    run = elsewhere(copy)
+    history = run.path / "history.csv"
+    first = run.history()[0]["training_loss"]
+    history.write_text(history.read_text().replace(repr(first), repr(first * 1.001)))
+    found = list(first_epoch_retrained(copy, tmp_path / "a"))
+    assert [check.outcome for check in found] == [Outcome.PASSED, Outcome.PASSED]
+    history.write_text(history.read_text().replace(repr(first * 1.001), repr(first * 1.1)))
+    assert next(iter(first_epoch_retrained(copy, tmp_path / "b"))).outcome == Outcome.DIFFERS
+
+
+def test_a_run_of_an_accelerator_is_not_retrained_here(copy: Profile, tmp_path: Path):
+    run = Run(copy.run(0))
+    record = run.record()
+    record["hardware"] |= {"device": "cuda", "accelerator": "a card"}
+    run.write_record(record)
+    (check,) = first_epoch_retrained(copy, tmp_path / "scratch")
+    assert check.outcome == Outcome.NOT_CHECKED
+    assert "a card" in check.detail
+    assert {found.outcome for found in rescored(copy)} == {Outcome.PASSED}
+
+
+def test_retraining_compares_all_files_of_a_run(copy: Profile, tmp_path: Path):
+    found = list(retrained(copy, tmp_path / "a"))
+    assert {check.outcome for check in found} == {Outcome.PASSED}
+    assert [check.subject.rsplit("/")[-1] for check in found] == [
+        "history.csv", "weights.safetensors", "per_image.csv", "metrics.json",
+    ]  # fmt: skip
+    change_digit(copy.run(0) / "history.csv")
+    assert differing(list(retrained(copy, tmp_path / "b"))) == ["results/tiny/seed-0/history.csv"]
+
+
+def test_retraining_elsewhere_compares_the_last_losses(copy: Profile, tmp_path: Path):
+    run = elsewhere(copy)
+    (check,) = retrained(copy, tmp_path / "a")
+    assert check.outcome == Outcome.PASSED
+    assert check.subject.startswith("results/tiny/seed-0/history.csv")
+    steady = [row | {"validation_loss": 1.0 + row["epoch"] / 1000} for row in run.history()]
+    (run.path / "history.csv").write_text(csv_text(steady))
+    (check,) = retrained(copy, tmp_path / "b")
+    assert check.outcome == Outcome.DIFFERS
+
+
+def test_without_photographs_nothing_is_checked(copy: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def missing(*args: object, **options: object) -> None:
+        raise PhotosMissingError("the photographs are not on this machine")
+
+    monkeypatch.setattr(rerun, "scored_photos", missing)
+    monkeypatch.setattr(rerun, "train", missing)
+    for checks in (rescored(copy), first_epoch_retrained(copy, tmp_path / "a"), retrained(copy, tmp_path / "b")):
+        (check,) = checks
+        assert check.outcome == Outcome.NOT_CHECKED
+        assert "not on this machine" in check.detail

@@ -1,0 +1,172 @@
+"""Tests of colorlib.data: the distribution of crops, and each crop against NumPy."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from helpers.pictures import noise
+
+from colorlib.data import Augmentation, EpochPlan, TrainingPhotos, center_crops, check_crop_fits, plan_epoch
+
+PAPER = Augmentation(crop_size=12, flip_probability=0.5, turn_probability=0.5)
+PLAIN = Augmentation(crop_size=12, flip_probability=0.0, turn_probability=0.0)
+PICTURES = [noise(20, 31, seed=1), noise(12, 12, seed=2), noise(40, 13, seed=3), noise(12, 50, seed=4)]
+NAMES = ["a.png", "b.png", "c.png", "d.png"]
+SIZES = np.array([picture.shape[:2] for picture in PICTURES])
+
+
+def columns(plan: EpochPlan) -> np.ndarray:
+    return np.stack((plan.photo, plan.top, plan.left, plan.flip, plan.turns), axis=1)
+
+
+def plan(*, seed: int = 0, epoch: int = 1, crops: int = 30, augmentation: Augmentation = PAPER) -> EpochPlan:
+    return plan_epoch(SIZES, crops, augmentation, seed=seed, epoch=epoch)
+
+
+def test_a_plan_is_a_function_of_seed_and_epoch():
+    first = columns(plan(seed=3, epoch=7))
+    torch.manual_seed(123)
+    np.random.seed(123)
+    plan(seed=4, epoch=8)
+    assert np.array_equal(columns(plan(seed=3, epoch=7)), first)
+    for other in (plan(seed=4, epoch=7), plan(seed=3, epoch=8), plan(seed=7, epoch=3)):
+        assert (columns(other) != first).any(axis=0).all()  # every column differs
+
+
+@pytest.mark.parametrize("crops", [1, 4, 30, 32, 33])
+def test_every_photograph_is_taken_equally_often(crops: int):
+    taken = np.bincount(plan(crops=crops).photo, minlength=4)
+    assert taken.sum() == crops
+    assert taken.max() - taken.min() <= 1
+    assert (taken == crops // 4).sum() == 4 - crops % 4
+
+
+def test_the_order_of_photographs_is_random_in_each_round():
+    photo = plan(crops=400).photo.reshape(100, 4)
+    assert (np.sort(photo, axis=1) == np.arange(4)).all()
+    assert len(np.unique(photo, axis=0)) > 20  # of 24 orders
+
+
+def test_crops_lie_inside_and_reach_every_corner():
+    crops = plan(crops=8000)
+    height, width = SIZES[crops.photo].T
+    assert (crops.top >= 0).all()
+    assert (crops.left >= 0).all()
+    assert (crops.top + 12 <= height).all()
+    assert (crops.left + 12 <= width).all()
+    first = crops.photo == 0  # 9 x 20 places
+    tops, lefts = np.bincount(crops.top[first], minlength=9), np.bincount(crops.left[first], minlength=20)
+    # Chi-square against even chances, at 0.1 %.
+    assert ((tops - 2000 / 9) ** 2 / (2000 / 9)).sum() < 26.1
+    assert ((lefts - 100) ** 2 / 100).sum() < 43.8
+    assert abs(np.corrcoef(crops.top[first], crops.left[first])[0, 1]) < 0.075
+
+
+def test_flips_and_turns_have_their_probabilities():
+    crops = plan(crops=8000)
+    assert crops.flip.mean() == pytest.approx(0.5, abs=0.02)
+    turns = np.bincount(crops.turns, minlength=4) / 8000
+    assert turns == pytest.approx(np.array([1 / 2, 1 / 6, 1 / 6, 1 / 6]), abs=0.02)
+    # Flips and turns are independent.
+    assert (crops.flip & (crops.turns > 0)).mean() == pytest.approx(0.25, abs=0.02)
+    rare = plan(crops=8000, augmentation=Augmentation(crop_size=12, flip_probability=0.1, turn_probability=0.9))
+    assert rare.flip.mean() == pytest.approx(0.1, abs=0.015)
+    assert (rare.turns > 0).mean() == pytest.approx(0.9, abs=0.015)
+
+
+def test_probabilities_zero_and_one():
+    none = plan(crops=500, augmentation=PLAIN)
+    assert not none.flip.any()
+    assert not none.turns.any()
+    sure = plan(crops=500, augmentation=Augmentation(crop_size=12, flip_probability=1.0, turn_probability=1.0))
+    assert sure.flip.all()
+    assert set(sure.turns.tolist()) == {1, 2, 3}
+
+
+def test_a_change_of_the_probabilities_leaves_the_rest_of_the_plan():
+    paper, plain = plan(), plan(augmentation=PLAIN)
+    for name in ("photo", "top", "left"):
+        assert np.array_equal(getattr(paper, name), getattr(plain, name))
+
+
+def by_hand(crops: EpochPlan, row: int) -> np.ndarray:
+    """Return the crop of one row of a plan: flipped left to right, then turned counterclockwise."""
+    picture = PICTURES[crops.photo[row]]
+    crop = picture[crops.top[row] : crops.top[row] + 12, crops.left[row] : crops.left[row] + 12]
+    if crops.flip[row]:
+        crop = crop[:, ::-1]
+    return np.rot90(crop, crops.turns[row]).transpose(2, 0, 1)
+
+
+def test_batches_are_the_crops_of_the_plan():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    batches = list(photos.batches(60, 16, seed=5, epoch=2))
+    assert [tuple(batch.shape) for batch in batches] == [(16, 3, 12, 12)] * 3 + [(12, 3, 12, 12)]
+    crops = plan(seed=5, epoch=2, crops=60)
+    assert len(set(zip(crops.flip.tolist(), crops.turns.tolist(), strict=True))) == 8  # all combinations occur
+    joined = torch.cat(batches)
+    assert joined.dtype == torch.uint8
+    for row in range(60):
+        assert np.array_equal(joined[row].numpy(), by_hand(crops, row))
+
+
+def test_batches_do_not_depend_on_their_size():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    one = torch.cat(list(photos.batches(30, 1, seed=5, epoch=2)))
+    assert torch.equal(one, torch.cat(list(photos.batches(30, 16, seed=5, epoch=2))))
+
+
+def test_photographs_are_not_copied_and_batches_are():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    for kept, picture in zip(photos.pixels, PICTURES, strict=True):
+        assert kept.data_ptr() == picture.ctypes.data
+    batch = next(photos.batches(8, 8, seed=0, epoch=1))
+    before = batch.clone()
+    batch.zero_()
+    assert torch.equal(next(photos.batches(8, 8, seed=0, epoch=1)), before)
+
+
+def test_shards_of_batches_join_to_the_whole_batches():
+    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+    first, second = (
+        list(photos.batches(9, 4, seed=5, epoch=2, shard=shard))
+        for shard in (lambda count: range(count // 2), lambda count: range(count // 2, count))
+    )
+    assert [len(batch) for batch in first] == [2, 2, 0]
+    assert first[2].shape == (0, 3, 12, 12)
+    for one, other, whole in zip(first, second, photos.batches(9, 4, seed=5, epoch=2), strict=True):
+        assert torch.equal(torch.cat((one, other)), whole)
+
+
+@pytest.mark.parametrize("small", [(11, 50), (50, 11)])
+def test_a_photograph_smaller_than_the_crop_is_named(small: tuple[int, int]):
+    pictures, names = [*PICTURES, noise(*small)], [*NAMES, "tiny.png"]
+    size = f"{small[1]} x {small[0]}"
+    for take in (
+        lambda: TrainingPhotos(pictures, names, PAPER),
+        lambda: center_crops(pictures, names, 12),
+        lambda: check_crop_fits(pictures, names, 12),
+    ):
+        with pytest.raises(ValueError, match=r"tiny\.png") as error:
+            take()
+        assert size in str(error.value)
+        assert "crop_size=12" in str(error.value)
+        assert re.search(r"\b11\b", str(error.value).replace(size, "")), "the largest crop_size that fits"
+    check_crop_fits(pictures, names, 11)
+
+
+def test_an_empty_list_of_photographs_is_refused():
+    with pytest.raises(ValueError, match="photo"):
+        TrainingPhotos([], [], PAPER)
+    with pytest.raises(ValueError, match="photo"):
+        center_crops([], [], 12)
+
+
+def test_center_crops_lie_in_the_middle():
+    crops = center_crops(PICTURES, NAMES, 12)
+    assert crops.shape == (4, 3, 12, 12)
+    assert crops.dtype == torch.uint8
+    corners = [(4, 9), (0, 0), (14, 0), (0, 19)]
+    for crop, picture, (top, left) in zip(crops, PICTURES, corners, strict=True):
+        assert np.array_equal(crop.numpy(), picture[top : top + 12, left : left + 12].transpose(2, 0, 1))

@@ -1,0 +1,423 @@
+"""Every image file decodes to the pixels that a viewer would show, or to an error that names the file and the fix."""
+
+import re
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.pictures import encoded, noise, smooth
+from PIL import Image
+
+from colorlib.photos.decode import MAX_PIXELS, Pixels, decode, decode_file, open_image, srgb_pixels
+
+PICTURE = smooth(40, 56)
+
+
+def png(rows: np.ndarray, *, depth: int, color: int, size: tuple[int, int] | None = None) -> bytes:
+    """A PNG written by hand (PNG specification, Sec. 11.2): for depths that Pillow does not write."""
+    height, width = size or rows.shape[:2]
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def icc(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A display profile of ICC version 2."""
+    table, data, start = b"", b"", 132 + 12 * len(tags)
+    for name, body in tags.items():
+        body += b"\0" * (-len(body) % 4)
+        table += name + struct.pack(">II", start + len(data), len(body))
+        data += body
+    header = struct.pack(">I4xI4s4s4s12x4s", start + len(data), 0x02100000, b"mntr", space, b"XYZ ", b"acsp")
+    header = header.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
+
+
+def xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def gamma(exponent: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(exponent * 256))
+
+
+def desc(text: bytes) -> bytes:
+    return b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + bytes(79)
+
+
+RED, GREEN, BLUE = xyz(0.4361, 0.2225, 0.0139), xyz(0.3851, 0.7169, 0.0971), xyz(0.1431, 0.0606, 0.7141)
+WHITE = {b"wtpt": xyz(0.9642, 1.0, 0.8249)}
+CURVES = {name: gamma(1.0) for name in (b"rTRC", b"gTRC", b"bTRC")}
+LINEAR_RGB = icc(b"RGB ", {b"desc": desc(b"linear"), **WHITE, b"rXYZ": RED, b"gXYZ": GREEN, b"bXYZ": BLUE, **CURVES})
+# Its first channel is green and its second is red: ignoring it is easily detected.
+SWAPPED = icc(b"RGB ", {b"desc": desc(b"swapped"), **WHITE, b"rXYZ": GREEN, b"gXYZ": RED, b"bXYZ": BLUE, **CURVES})
+GRAY_18 = icc(b"GRAY", {b"desc": desc(b"gray"), **WHITE, b"kTRC": gamma(1.8)})
+
+
+def srgb_of_linear(light: np.ndarray) -> np.ndarray:
+    """8-bit sRGB (IEC 61966-2-1) of linear light in [0, 1], not rounded."""
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def is_close(decoded: Pixels, expected: np.ndarray, within: float) -> bool:
+    assert decoded.dtype == np.uint8
+    assert decoded.shape == (*expected.shape[:2], 3)
+    return bool(np.abs(decoded - np.asarray(expected, dtype=float)).max() <= within)
+
+
+def gray_of(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values[..., None], 3, axis=-1)
+
+
+# Kinds of files
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("BMP", {}),
+        ("PPM", {}),
+    ],
+)
+def test_lossless_files_are_read_exactly(kind: str, options: dict[str, object]):
+    pixels = noise(33, 47)
+    assert np.array_equal(decode(encoded(Image.fromarray(pixels), kind, **options), "x"), pixels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"subsampling": 0}), ("WEBP", {}), ("AVIF", {})],
+)
+def test_lossy_files_are_read_closely(kind: str, options: dict[str, object]):
+    decoded = decode(encoded(Image.fromarray(PICTURE), kind, quality=95, **options), "x")
+    assert decoded.shape == PICTURE.shape
+    assert np.abs(decoded.astype(int) - PICTURE).mean() < 2
+
+
+# Modes
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_gray_has_three_equal_channels(kind: str):
+    gray = noise(20, 30)[..., 0]
+    assert np.array_equal(decode(encoded(Image.fromarray(gray), kind), "x"), gray_of(gray))
+
+
+def test_gray_jpeg():
+    gray = PICTURE[..., 0]
+    decoded = decode(encoded(Image.fromarray(gray), "JPEG", quality=95), "x")
+    assert is_close(decoded, gray_of(gray), 8)
+    assert (decoded[..., :1] == decoded).all()
+
+
+def test_black_and_white():
+    bits = noise(9, 13)[..., 0] > 127
+    assert np.array_equal(decode(encoded(Image.fromarray(bits), "PNG"), "x"), gray_of(bits * np.uint8(255)))
+
+
+INDEX = (np.arange(40 * 56) % 4).reshape(40, 56).astype(np.uint8)
+PALETTE = np.array([[255, 0, 0], [0, 200, 0], [10, 20, 30], [250, 250, 0]], dtype=np.uint8)
+
+
+def indexed() -> Image.Image:
+    picture = Image.fromarray(INDEX, "P")
+    picture.putpalette(PALETTE.tobytes())
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF"])
+def test_palette(kind: str):
+    assert np.array_equal(decode(encoded(indexed(), kind), "x"), PALETTE[INDEX])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_transparent_palette_entry_is_shown_on_white(kind: str):
+    expected = PALETTE.copy()
+    expected[2] = 255
+    assert np.array_equal(decode(encoded(indexed(), kind, transparency=2), "x"), expected[INDEX])
+
+
+def test_half_transparent_palette_entries_are_shown_on_white():
+    alpha = np.array([255, 128, 0, 51])
+    expected = PALETTE * (alpha[:, None] / 255) + 255 * (1 - alpha[:, None] / 255)
+    assert is_close(decode(encoded(indexed(), "PNG", transparency=bytes(alpha.tolist())), "x"), expected[INDEX], 0.6)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_alpha_is_shown_on_white(kind: str):
+    rgb, alpha = noise(20, 30), noise(20, 30, seed=1)[..., :1]
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    decoded = decode(encoded(Image.fromarray(np.concatenate((rgb, alpha), axis=-1)), kind, **options), "x")
+    assert is_close(decoded, rgb * (alpha / 255) + 255 * (1 - alpha / 255), 0.6)
+
+
+def test_gray_with_alpha_is_shown_on_white():
+    gray, alpha = noise(20, 30)[..., 0], noise(20, 30, seed=1)[..., 0]
+    picture = Image.merge("LA", (Image.fromarray(gray), Image.fromarray(alpha)))
+    expected = gray_of(gray * (alpha / 255) + 255 * (1 - alpha / 255))
+    assert is_close(decode(encoded(picture, "PNG"), "x"), expected, 0.6)
+
+
+@pytest.mark.parametrize(("mode", "color"), [("L", 7), ("RGB", (7, 8, 9))])
+def test_a_color_declared_transparent_is_shown_white(mode: str, color: int | tuple[int, ...]):
+    picture = Image.new(mode, (4, 3), color)
+    picture.putpixel((1, 1), 200 if mode == "L" else (200, 100, 50))
+    decoded = decode(encoded(picture, "PNG", transparency=color), "x")
+    assert decoded[1, 1].tolist() == ([200] * 3 if mode == "L" else [200, 100, 50])
+    assert (np.delete(decoded.reshape(-1, 3), 5, axis=0) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
+def test_cmyk_without_a_profile_is_ink_on_white(kind: str):
+    inks = np.round(np.concatenate((PICTURE, PICTURE[..., :1]), axis=-1) * 0.5).astype(np.uint8)
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    decoded = decode(encoded(Image.fromarray(inks, "CMYK"), kind, **options), "x")
+    light = (1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255)
+    assert is_close(decoded, 255 * light, 1.1 if kind == "TIFF" else 8)
+
+
+# 16 bits
+
+
+DEEP = np.array([[0, 257, 65535], [32896, 12850, 300]], dtype=np.uint16)
+DEEP_AS_BYTES = [[0, 1, 255], [128, 50, 1]]
+
+
+def test_16_bit_gray():
+    picture = Image.fromarray(DEEP)
+    for data in (encoded(picture, "PNG"), encoded(picture, "TIFF"), png(DEEP.astype(">u2"), depth=16, color=0)):
+        decoded = decode(data, "x")
+        assert decoded.dtype == np.uint8
+        assert np.array_equal(decoded, gray_of(np.array(DEEP_AS_BYTES)))
+
+
+def test_every_16_bit_gray_is_rounded_to_the_nearest_byte():
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    assert is_close(decode(encoded(Image.fromarray(every), "TIFF"), "x"), gray_of(every / 257), 0.5)
+
+
+def test_16_bit_rgb_and_alpha_png():
+    rgba = np.random.default_rng(0).integers(0, 65536, (9, 7, 4)).astype(">u2")
+    # Pillow keeps the high byte: at most one level below the nearest.
+    assert is_close(decode(png(rgba[..., :3], depth=16, color=2), "x"), rgba[..., :3] / 257, 1)
+    alpha = rgba[..., 3:] / 65535
+    expected = 255 * (rgba[..., :3] / 65535 * alpha + 1 - alpha)
+    assert is_close(decode(png(rgba, depth=16, color=6), "x"), expected, 2.5)
+
+
+@pytest.mark.parametrize("values", [np.full((4, 4), 0.5, dtype=np.float32), np.full((4, 4), 70_000, dtype=np.int32)])
+def test_gray_without_a_defined_white_is_refused(values: np.ndarray):
+    with pytest.raises(ValueError, match=r"deep\.tif") as error:
+        decode(encoded(Image.fromarray(values), "TIFF"), "deep.tif")
+    for fact in (values.min(), 8, 16):
+        assert re.search(rf"\b{fact}\b", str(error.value))
+
+
+# Rotation and color profiles
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, lambda shown: shown),
+        (2, lambda shown: shown[:, ::-1]),
+        (3, lambda shown: shown[::-1, ::-1]),
+        (4, lambda shown: shown[::-1]),
+        (5, lambda shown: shown.transpose(1, 0, 2)),
+        (6, lambda shown: np.rot90(shown, 1)),
+        (7, lambda shown: shown[::-1, ::-1].transpose(1, 0, 2)),
+        (8, lambda shown: np.rot90(shown, -1)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "JPEG"])
+def test_exif_rotation_is_undone(kind: str, orientation: int, stored):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(np.ascontiguousarray(stored(PICTURE)))
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    decoded = decode(encoded(picture, kind, exif=exif, **options), "x")
+    assert decoded.shape == PICTURE.shape
+    assert np.abs(decoded.astype(int) - PICTURE).mean() < (2 if kind == "JPEG" else 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_an_icc_profile_is_followed(kind: str):
+    pixels = noise(20, 30)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    for profile, channels in ((LINEAR_RGB, [0, 1, 2]), (SWAPPED, [1, 0, 2])):
+        decoded = decode(encoded(Image.fromarray(pixels), kind, icc_profile=profile, **options), "x")
+        assert is_close(decoded, srgb_of_linear(pixels / 255)[..., channels], 1.5)
+
+
+def test_an_icc_profile_is_followed_in_a_rotated_jpeg():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.fromarray(np.ascontiguousarray(np.rot90(PICTURE)))
+    decoded = decode(encoded(picture, "JPEG", quality=95, exif=exif, icc_profile=LINEAR_RGB), "x")
+    assert np.abs(decoded - srgb_of_linear(PICTURE / 255)).mean() < 2
+
+
+def test_an_icc_profile_is_followed_under_transparency_and_in_palettes():
+    rgb, alpha = noise(20, 30), noise(20, 30, seed=1)[..., :1]
+    shown = srgb_of_linear(rgb / 255)[..., [1, 0, 2]]
+    picture = Image.fromarray(np.concatenate((rgb, alpha), axis=-1))
+    expected = shown * (alpha / 255) + 255 * (1 - alpha / 255)
+    assert is_close(decode(encoded(picture, "PNG", icc_profile=SWAPPED), "x"), expected, 1.5)
+    expected = srgb_of_linear(PALETTE / 255)[:, [1, 0, 2]]
+    assert is_close(decode(encoded(indexed(), "PNG", icc_profile=SWAPPED), "x"), expected[INDEX], 1.5)
+
+
+def test_a_gray_icc_profile_is_followed():
+    gray = np.arange(20, 256, dtype=np.uint8).reshape(4, 59)
+    expected = gray_of(srgb_of_linear((gray / 255) ** 1.8))
+    opaque = Image.merge("LA", (Image.fromarray(gray), Image.new("L", (59, 4), 255)))
+    for picture in (Image.fromarray(gray), opaque, Image.fromarray(gray.astype(np.uint16) * 257)):
+        assert is_close(decode(encoded(picture, "PNG", icc_profile=GRAY_18), "x"), expected, 2)
+
+
+def test_a_profile_that_cannot_be_applied_is_ignored_with_a_warning_that_names_the_file():
+    pixels = noise(6, 7)
+    for profile in (b"junk" * 40, GRAY_18):
+        data = encoded(Image.fromarray(pixels), "TIFF", icc_profile=profile)
+        with pytest.warns(UserWarning, match=r"odd\.tif.*profile"):
+            assert np.array_equal(decode(data, "odd.tif"), pixels)
+
+
+def test_an_srgb_profile_changes_nothing():
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = noise(6, 7)
+    assert np.array_equal(decode(encoded(Image.fromarray(pixels), "PNG", icc_profile=profile), "x"), pixels)
+
+
+# Damaged files and limits
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+@pytest.mark.parametrize("share", [0.4, 0.9])
+def test_a_truncated_file_is_named(kind: str, share: float):
+    data = encoded(Image.fromarray(noise(60, 80)), kind)
+    with pytest.raises(ValueError, match=r"cut/off\.x.*(damaged|JPEG or PNG)"):
+        decode(data[: int(len(data) * share)], "cut/off.x")
+
+
+@pytest.mark.parametrize("data", [b"", b"Dear diary,\n", bytes(1000), b"%PDF-1.7\n", b"<html></html>"])
+def test_a_file_that_is_no_image_is_named(tmp_path: Path, data: bytes):
+    path = tmp_path / "diary.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"diary\.jpg.*JPEG or PNG"):
+        decode_file(path)
+
+
+def test_random_damage_gives_a_picture_or_an_error_that_names_the_file():
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(noise(12, 17))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = [encoded(picture, kind, exif=exif, icc_profile=LINEAR_RGB) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
+    whole += [
+        encoded(picture, "PPM"),
+        encoded(indexed(), "PNG", transparency=2),
+        encoded(Image.fromarray(DEEP), "TIFF"),
+    ]
+    outcomes = {"picture": 0, "error": 0}
+    for i in range(500):
+        data = bytearray(whole[i % len(whole)])
+        for position in rng.integers(0, min(len(data), 300 if i % 2 else len(data)), 2):
+            data[position] = rng.integers(256)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow and the color profile may warn about what they ignore
+                assert decode(bytes(data), "damaged.x", max_pixels=100_000).shape[2] == 3
+            outcomes["picture"] += 1
+        except ValueError as error:
+            assert "damaged.x" in str(error)  # noqa: PT017 - either outcome is right
+            outcomes["error"] += 1
+    assert min(outcomes.values()) > 40
+
+
+def test_too_many_pixels_are_refused_with_the_option_that_allows_them():
+    data = encoded(Image.fromarray(noise(30, 40)), "PNG")
+    assert decode(data, "x", max_pixels=1200).shape == (30, 40, 3)
+    with pytest.raises(ValueError, match=r"--max-pixels 1200\b") as error:
+        decode(data, "big.png", max_pixels=1199)
+    assert "big.png" in str(error.value)
+    assert "40 x 30" in str(error.value)
+
+
+def test_the_limit_is_250_megapixels_and_pillows_own_does_not_come_first():
+    assert MAX_PIXELS == 250_000_000
+    nothing = np.zeros((1, 1), dtype=np.uint8)
+    above = png(nothing, depth=1, color=0, size=(15_000, 17_000))
+    with pytest.raises(ValueError, match=r"--max-pixels 255000000\b") as error:
+        decode(above, "above.png")
+    for fact in (r"above\.png", "17000 x 15000", r"\b255\b"):
+        assert re.search(fact, str(error.value))
+    # Both are within the limit, and fail later: they have no pixels.
+    below = png(nothing, depth=1, color=0, size=(15_000, 14_000))
+    with pytest.raises(ValueError, match=r"below\.png.*damaged"):
+        decode(below, "below.png")
+    with pytest.raises(ValueError, match=r"above\.png.*damaged"):
+        decode(above, "above.png", max_pixels=255_000_000)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"gone\.jpg.*No such file.*permissions"):
+        decode_file(tmp_path / "gone.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    with pytest.raises(ValueError, match=r"folder\.jpg.*permissions"):
+        decode_file(tmp_path / "folder.jpg")
+
+
+def test_a_file_on_disk_is_decoded(tmp_path: Path):
+    path = tmp_path / "a photo.png"
+    path.write_bytes(encoded(Image.fromarray(PICTURE), "PNG"))
+    assert np.array_equal(decode_file(path), PICTURE)
+    with pytest.raises(ValueError, match=r"a photo\.png.*56 x 40"):
+        decode_file(path, max_pixels=100)
+
+
+def test_large_pictures_are_converted_by_strips_to_the_same_pixels():
+    image = Image.fromarray(noise(50, 30)).convert("RGBA")
+    image.putalpha(Image.fromarray(noise(50, 30, seed=1)[..., 0]))
+    for mode, kind in (("RGBA", "PNG"), ("CMYK", "TIFF"), ("P", "GIF"), ("1", "PNG"), ("L", "JPEG")):
+        data = encoded(image.convert(mode), kind)
+        pixels, alpha = srgb_pixels(open_image(data, "x"), "x")
+        by_strips, alpha_by_strips = srgb_pixels(open_image(data, "x"), "x", strip_rows=7)
+        assert np.array_equal(by_strips, pixels), mode
+        assert (alpha_by_strips is None) == (alpha is None) == (mode != "RGBA")
+        if alpha is not None:
+            assert np.array_equal(alpha_by_strips, alpha)
+
+
+# Photographs
+
+
+@pytest.mark.slow
+def test_the_gray_and_cmyk_photographs_of_imagenet_are_shown(photographs: Path):
+    modes = {}
+    for path in sorted((photographs / "imagenet-sample").glob("*.JPEG")):
+        with Image.open(path) as picture:
+            modes.setdefault(picture.mode, []).append((path, picture.size))
+    assert len(modes["L"]) >= 3
+    for path, size in [*modes["L"], *modes.get("CMYK", []), *modes["RGB"][:5]]:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*profile", UserWarning)
+            decoded = decode_file(path)
+        assert decoded.shape == (size[1], size[0], 3)
+        assert decoded.std() > 5
+        if (path, size) in modes["L"]:
+            assert (decoded == decoded[..., :1]).all()

@@ -1,0 +1,99 @@
+"""What stands beside the code: the environment, the Makefile, the README, the profiles, the licenses."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from colorlib.companion.report.page import MARKERS, README, current
+from colorlib.profiles import PROJECT
+
+PINS = {
+    Requirement(line).name: Requirement(line)
+    for line in (PROJECT / "requirements.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+def test_every_package_is_pinned_and_every_dependency_is_met():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for text in (*project["dependencies"], *extras["companion"], *extras["cluster"], *extras["dev"]):
+        wanted = Requirement(text)
+        pin = next(specifier for specifier in PINS[wanted.name].specifier)
+        assert pin.operator == "=="
+        assert wanted.specifier.contains(pin.version), (
+            f"requirements.txt has {PINS[wanted.name]}, not {wanted}: make lock"
+        )
+    for line in PINS.values():
+        assert [specifier.operator for specifier in line.specifier] == ["=="]
+
+
+def test_the_users_packages_are_there():
+    chosen = {"torch", "torchvision", "jupyterlab", "nbconvert", "papermill", "matplotlib", "pandas", "scikit-image"}
+    assert chosen <= set(PINS)
+
+
+def test_conda_users_get_the_same_environment():
+    environment = yaml.safe_load((PROJECT / "environment.yml").read_text())
+    (python,) = [item for item in environment["dependencies"] if isinstance(item, str) and item.startswith("python=")]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert re.fullmatch(r"python=3\.\d+\.\d+", python)
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(Version(python.split("=")[1]))
+    (pip,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
+    assert pip == ["-r requirements.txt", "-e ."]
+
+
+def test_the_small_build_leaves_out_what_only_cuda_needs():
+    pattern = re.search(r"grep -vE '(.+?)' requirements\.txt", (PROJECT / "Makefile").read_text())
+    assert pattern
+    kept = [name for name, line in PINS.items() if not re.match(pattern[1], str(line))]
+    assert "torch" in kept
+    assert "torchvision" in kept
+    left_out = set(PINS) - set(kept)
+    assert left_out
+    assert all(re.match(r"nvidia|cuda|triton", name) for name in left_out)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
+def test_make_alone_prints_the_targets_a_line_each():
+    printed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^make (\S+) +\S", printed, flags=re.MULTILINE))
+    assert {
+        "setup", "lock", "doctor", "reproduce", "figure1", "figures2_3", "table1", "report", "readme", "lab", "check",
+        "test", "clean",
+    } <= targets  # fmt: skip
+
+
+def test_the_readme_holds_what_results_hold():
+    text = README.read_text(encoding="utf-8")
+    assert len(MARKERS.findall(text)) == text.count("<!-- end -->") == 2
+    assert current(text) == text, "README.md is stale: make readme"
+
+
+def test_the_readme_names_only_what_exists():
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (PROJECT / target).exists(), target
+    for command in re.findall(r"(?:`|^)make ([a-z][a-z0-9_]+)", text, flags=re.MULTILINE):
+        assert re.search(rf"^{command}:", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE), command
+
+
+def test_the_continuous_integration_runs_the_readmes_test_command():
+    assert (PROJECT / ".ci" / "run").read_text().rstrip().endswith("make test")
+    assert "make test" in README.read_text()
+
+
+def test_nothing_personal_is_tracked():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        path = PROJECT / name
+        if not path.is_file():
+            continue
+        text = path.read_bytes()
+        assert str(PROJECT).encode() not in text, f"{name} holds a path of this machine"
