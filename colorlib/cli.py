@@ -7,11 +7,14 @@ import argparse
 import io
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 from colorlib.companion.sweeps import command as sweep_command
 
+Event = TypeVar("Event")
 EXAMPLES = """\
 examples:
   colorlib doctor                                          this machine, and how long each profile takes on it
@@ -57,6 +60,9 @@ def train(options: argparse.Namespace) -> int:
         config = load_profile(options.profile).config
     settings = dict(_parse_setting(text) for text in options.set)
     settings |= {name: getattr(options, name) for name in ("photos", "seed") if getattr(options, name) is not None}
+    kind, _, folder = settings.get("photos", "").partition(":")
+    if kind == "folder" and folder:  # a run must find its photographs from any working directory
+        settings["photos"] = f"folder:{Path(folder).expanduser().resolve()}"
     config = override(config, settings)
     # Train, with a progress bar of the updates
     with process_group(options.device):
@@ -68,6 +74,8 @@ def train(options: argparse.Namespace) -> int:
             restart=options.restart,
             max_pixels=options.max_pixels or MAX_PIXELS,
         )
+        # A refused argument ends here, before there is a bar
+        events = _started(events)
         # Under torchrun only the main process prints.
         with tqdm(total=config.updates, unit="update", dynamic_ncols=True, disable=not is_main_process()) as bar:
             for event in events:
@@ -83,6 +91,11 @@ def train(options: argparse.Namespace) -> int:
             print(f"{options.run}: {config.epochs} epochs, {config.updates} updates")
             print(f"score it with: colorlib evaluate {options.run}")
     return 0
+
+
+def _started(events: Iterator[Event]) -> Iterator[Event]:
+    """Return the same events after waiting for the first, before which a generator checks its arguments."""
+    return chain([*islice(events, 1)], events)
 
 
 def _parse_setting(text: str) -> tuple[str, str]:
@@ -118,10 +131,9 @@ def evaluate(options: argparse.Namespace) -> int:
     photos = options.photos or own
     with process_group(options.device):
         device, limit = prepare(options.device, options.threads), options.max_pixels or MAX_PIXELS
+        events = _started(score_run(options.run, photos=photos, split=options.split, device=device, max_pixels=limit))
         with tqdm(unit="photo", dynamic_ncols=True, disable=not is_main_process()) as bar:
-            for done, bar.total in score_run(
-                options.run, photos=photos, split=options.split, device=device, max_pixels=limit
-            ):
+            for done, bar.total in events:
                 bar.update(done - bar.n)
         if not is_main_process():
             return 0
@@ -248,13 +260,15 @@ def data(options: argparse.Namespace) -> int:
 def add_doctor(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib doctor`."""
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
+    parser.add_argument("--verify", action="store_true", help="check all photographs against their SHA-256")
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Describe this machine and estimate how long each profile takes on it."""
     from colorlib.companion.doctor import report
 
-    print(report(threads=options.threads))
+    for line in report(threads=options.threads, verify=options.verify):
+        print(line, flush=True)
     return 0
 
 
@@ -263,13 +277,15 @@ def add_reproduce(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="auto", help="auto (default), smoke, cpu or paper")
     parser.add_argument("--photos", help="other photographs than the profile's, for example cifar10")
     parser.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
-    parser.add_argument("--only", help="one notebook, for example 03_figure1, and those that it depends on")
+    parser.add_argument(
+        "--only", help="one notebook, for example 03_figure1, or the report: of the runs that are there, no training"
+    )
     parser.add_argument("--no-training", action="store_true", help="use runs trained and evaluated elsewhere")
     parser.add_argument("--force", action="store_true", help="redo steps that are up to date")
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Execute the notebooks and build the report."""
+    """Train, execute the notebooks and build the report."""
     from colorlib.companion import reproduce as reproduction
 
     return reproduction.reproduce(
@@ -286,17 +302,24 @@ def add_claims(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib claims`."""
     parser.add_argument("--profile", default="paper", help="the profile whose runs are judged (default paper)")
     parser.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
+    parser.add_argument("--force", action="store_true", help="measure again, even if nothing changed")
 
 
 def claims(options: argparse.Namespace) -> int:
-    """Judge the paper's claims and print the verdicts."""
-    from colorlib.companion.claims.claims import write_claims
-    from colorlib.companion.claims.text import terminal
+    """Measure the paper's claims unless nothing changed, and print the verdicts."""
+    from colorlib.companion.claims.text import read_verdicts, terminal
+    from colorlib.companion.pipeline import measure_claims, outputs
     from colorlib.companion.results import Results
-    from colorlib.profiles import load_profile
+    from colorlib.companion.steps import steps
+    from colorlib.profiles import load_profile, path_and_link
 
-    seeds = sweep_command.parse_seeds(options.seeds)
-    print(terminal(write_claims(Results(load_profile(options.profile, seeds=seeds)))))
+    results = Results(load_profile(options.profile, seeds=sweep_command.parse_seeds(options.seeds)))
+    made = outputs(results, steps(results.profile))["claims"]
+    measure_claims(results, made, force=options.force)
+    judged = read_verdicts(made.files[0], results.profile.name)
+    assert judged is not None
+    print(terminal(judged))
+    print(path_and_link(made.files[1]))
     return 0
 
 
@@ -339,9 +362,9 @@ def paper(options: argparse.Namespace) -> int:
     """Write the article as PDF."""
     from colorlib.companion.article import write_article
     from colorlib.companion.results import Results
-    from colorlib.profiles import load_profile
+    from colorlib.profiles import load_profile, path_and_link
 
-    print(write_article(Results(load_profile(options.profile))))
+    print(path_and_link(write_article(Results(load_profile(options.profile)))))
     return 0
 
 
@@ -382,6 +405,25 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
 
+IN_CHECKOUT = ("reproduce", "sweep", "claims", "verify", "paper", "readme")
+"""Commands that read and write the results of the checkout whose code runs."""
+
+
+def _check_checkout() -> None:
+    """Refuse to work on one checkout from within another, as an environment installed from the other one would.
+
+    Raises:
+        ValueError: the working directory is another checkout than the one whose code runs; the message names both.
+    """
+    running, here = Path(__file__).resolve().parents[1], Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "colorlib" / "__init__.py").is_file() and folder != running:
+            raise ValueError(
+                f"this is the checkout {folder}, but the code of {running} runs; run `make setup` here and use "
+                f"{folder / '.venv'}, or change to {running}"
+            )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the argument parser with all commands."""
     parser = argparse.ArgumentParser(
@@ -410,6 +452,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     _, _, run = COMMANDS[options.command]
     try:
+        if options.command in IN_CHECKOUT:
+            _check_checkout()
         return run(options)
     except KeyboardInterrupt:
         # Silence asyncio, which would report the dying notebook kernels after the last line.

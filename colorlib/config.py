@@ -6,7 +6,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,14 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known one, and all of them if they are few."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return hint + (f"; choose one of {', '.join(names)}" if len(names) <= 12 or not near else "")
+
+
 def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """Return a copy of `config` with some settings changed.
 
@@ -122,8 +130,7 @@ def override(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     changed = {}
     for name, value in settings.items():
         if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(fields)}"
+            hint = did_you_mean(str(name), fields)
             raise ValueError(f"no setting is called {name!r}{hint}")
         changed[name] = _typed(name, value, fields[name])
     return dataclasses.replace(config, **changed)

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightne
 from colorlib.config import config_of_record
 from colorlib.data import VALIDATION_PHOTOS, center_crops
 from colorlib.device import all_gather, is_main_process, shard
-from colorlib.files import sha256, write_json, write_text
+from colorlib.files import round_floats, sha256, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import MAX_PIXELS
@@ -152,14 +153,15 @@ def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> lis
     # On a photograph that is exactly gray the baseline "gray" has an infinite PSNR. Whether near-gray photographs are
     # left out must not depend on the methods in this table.
     infinite = any(math.isinf(row.psnr) or row.truth_colorfulness == 0 for row in scores)
-    pooled_reference = _pooled_psnr(grouped[reference]) if reference is not None else None
+    pooled_reference = _pooled_mse(grouped[reference]) if reference is not None else None
     return [_summarize(method, rows, infinite, pooled_reference) for method, rows in grouped.items()]
 
 
 def _resampled_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return sums over images, first of all images, then of each bootstrap resample.
 
-    Every call uses the same resamples of the same number of images.
+    Every call uses the same resamples of the same number of images. The sums are those of integers, so they do not
+    depend on the order of the terms, and so neither on the processor nor on a BLAS.
 
     Args:
         values: `(images, K)`; infinities are allowed.
@@ -167,13 +169,19 @@ def _resampled_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         `(1 + RESAMPLES, K)`.
     """
-    sums = [values.sum(axis=0, keepdims=True)]
     infinite = np.isinf(values)
     finite = np.where(infinite, 0.0, values)
-    for counts in _resample_counts(len(values)):
-        times = counts.astype(np.float64)
+    # Fixed point, with as many bits as the largest sum leaves in 63
+    _, exponents = np.frexp(np.abs(finite).max(axis=0, initial=0.0))
+    shifts = 62 - math.ceil(math.log2(max(len(values), 2))) - exponents
+    fixed = np.rint(np.ldexp(finite, shifts)).astype(np.int64)
+    sums = []
+    blocks: tuple[NDArray[Any], ...] = (np.ones((1, len(values)), np.int64), *_resample_counts(len(values)))
+    for counts in blocks:
+        times = counts.astype(np.int64)
         # 0 x inf would be NaN, so infinite values are handled apart
-        sums.append(np.where(times @ infinite > 0, np.inf, times @ finite))
+        found = np.ldexp((times @ fixed).astype(np.float64), -shifts)
+        sums.append(np.where(times @ infinite.astype(np.int64) > 0, np.inf, found))
     return np.concatenate(sums)
 
 
@@ -193,11 +201,25 @@ def _resample_counts(images: int) -> tuple[NDArray[np.uint16], ...]:
     return tuple(blocks)
 
 
-def _pooled_psnr(rows: Sequence[Score]) -> NDArray[np.float64]:
-    """Return the PSNR of the mean MSE, first of all images, then of each resample: `(1 + RESAMPLES,)`."""
-    means = _resampled_sums(np.array([[row.mse] for row in rows]))[:, 0] / len(rows)
-    with np.errstate(divide="ignore"):
-        return np.asarray(-10.0 * np.log10(means))
+def _pooled_mse(rows: Sequence[Score]) -> NDArray[np.float64]:
+    """Return the mean MSE, first of all images, then of each resample: `(1 + RESAMPLES,)`."""
+    return _resampled_sums(np.array([[row.mse] for row in rows]))[:, 0] / len(rows)
+
+
+def _decibels(ratio: float) -> float:
+    """Return 10 log10 of a ratio, correctly rounded on every machine."""
+    if math.isnan(ratio) or math.isinf(ratio):
+        return ratio
+    return float(10 * Decimal(ratio).log10()) if ratio > 0 else -math.inf
+
+
+def _in_decibels(estimate: Estimate, *, factor: float = 1.0) -> Estimate:
+    """Return `factor` times the decibels of an estimate; its bounds are order statistics, which the logarithm keeps."""
+    return Estimate(
+        value=factor * _decibels(abs(estimate.value)),
+        low=factor * _decibels(abs(estimate.low)),
+        high=factor * _decibels(abs(estimate.high)),
+    )
 
 
 def _interval(values: NDArray[np.float64]) -> Estimate:
@@ -231,12 +253,12 @@ def _summarize(
         method: name of the method.
         rows: its scores.
         infinite: leave near-gray ground truths out of the mean PSNR, because a PSNR on one of them is infinite.
-        pooled_reference: `_pooled_psnr` of the reference method, or None.
+        pooled_reference: `_pooled_mse` of the reference method, or None.
     """
     near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
-    pooled = _pooled_psnr(rows)
-    with np.errstate(invalid="ignore"):  # inf - inf, if both are exact on a whole resample
-        gain = None if pooled_reference is None else _interval(pooled - pooled_reference)
+    pooled = _pooled_mse(rows)
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0, if both are exact on a whole resample
+        gain = None if pooled_reference is None else _in_decibels(_interval(pooled_reference / pooled))
     pixels = np.array([row.pixels for row in rows])
     errors = [row.mse for row in rows]
     return Summary(
@@ -245,14 +267,14 @@ def _summarize(
         near_gray=int(near_gray.sum()),
         left_out=int(near_gray.sum()) if infinite else 0,
         mse=mean_over_images(errors),
-        mse_of_pixels=float((np.array(errors) * pixels).sum() / pixels.sum()),
-        psnr_of_mse=_interval(pooled),
+        mse_of_pixels=math.fsum(np.array(errors) * pixels) / int(pixels.sum()),
+        psnr_of_mse=_in_decibels(_interval(-pooled), factor=-1.0),
         mean_psnr=mean_over_images([row.psnr for row in rows], ~near_gray if infinite else None),
         ssim=mean_over_images([row.ssim for row in rows]),
         delta_e00=mean_over_images([row.delta_e00 for row in rows]),
         ab_auc=mean_over_images([row.ab_auc for row in rows]),
         colorfulness=mean_over_images([row.colorfulness for row in rows]),
-        truth_colorfulness=float(np.mean([row.truth_colorfulness for row in rows])),
+        truth_colorfulness=math.fsum(row.truth_colorfulness for row in rows) / len(rows),
         psnr_gain=gain,
     )
 
@@ -366,7 +388,7 @@ def write_scores(rows: list[Score], photos: PhotoSet, *, weights: Path, metrics:
     scored = {"source": photos.source, "split": photos.split, "count": len(photos), "sha256": photos.digest}
     scored |= {"of": photos.split_size} if photos.split_size else {}
     write_text(per_image, csv_text([asdict(row) for row in ordered]))
-    write_json(metrics, _metrics_record(ordered, scored, weights))
+    write_json(metrics, round_floats(_metrics_record(ordered, scored, weights)))
 
 
 def _metrics_record(rows: list[Score], photos: dict[str, Any], weights: Path) -> dict[str, Any]:
@@ -387,7 +409,7 @@ def rebuild_metrics(path: Path) -> Path:
     """
     metrics = path / "metrics.json"
     photos = json.loads(metrics.read_text(encoding="utf-8"))["photos"]
-    write_json(metrics, _metrics_record(read_scores(path / "per_image.csv"), photos, Run(path).weights))
+    write_json(metrics, round_floats(_metrics_record(read_scores(path / "per_image.csv"), photos, Run(path).weights)))
     return metrics
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+SIGNIFICANT_DIGITS = 12
+"""Decimal digits of the numbers in tables, metrics and claims."""
+
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
@@ -28,6 +31,38 @@ def sha256_of_names(pairs: Iterable[tuple[str, str]]) -> str:
 def unchanged(digests: Mapping[Path, str | None]) -> bool:
     """Return True if every file exists and has the given SHA-256."""
     return all(path.is_file() and sha256(path) == digest for path, digest in digests.items())
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises:
+        ValueError: it is not YAML, or a key stands twice in one mapping; the message names the file and the line.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise ValueError(f"{path} is a YAML file; to read it run `pip install pyyaml`") from error
+
+    class Loader(yaml.SafeLoader):
+        """YAML's safe loader, which takes the last of two equal keys, made strict."""
+
+    def unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise ValueError(
+                    f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} stands twice; join the two"
+                )
+            seen.add(key.value)
+        loader.flatten_mapping(node)
+        return dict(loader.construct_pairs(node, deep=True))
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, unique)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -81,6 +116,18 @@ def _umask() -> int:
 def write_text(path: Path, text: str) -> None:
     """Write text atomically as UTF-8, with Unix line ends on every system."""
     write_bytes(path, text.encode())
+
+
+def round_floats(value: Any) -> Any:
+    """Return JSON data with every float rounded to `SIGNIFICANT_DIGITS`, so that equal results have equal bytes.
+
+    The last digits of a float64 depend on the processor's mathematical functions; these digits do not.
+    """
+    if isinstance(value, dict):
+        return {name: round_floats(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [round_floats(item) for item in value]
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
 
 
 def write_json(path: Path, value: Any) -> None:

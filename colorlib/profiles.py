@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from colorlib.config import RunConfig, override
+from colorlib.config import RunConfig, did_you_mean, override
+from colorlib.files import read_yaml
 from colorlib.photos.registry import check_photos_name
 from colorlib.provenance import PACKAGE
 
@@ -103,24 +104,19 @@ def load_profile(
     Raises:
         ValueError: there is no such profile, or it holds an unknown or invalid setting; the message names the file.
     """
-    try:
-        import yaml
-    except ImportError as error:
-        raise ValueError(f"profile {name!r} is a YAML file; to read it run `pip install pyyaml`") from error
-
     # Split the name into profile and photographs. Both may contain dashes: the longest prefix that is a file wins.
     parts = name.split("-")
     cuts = [("-".join(parts[:end]), "-".join(parts[end:])) for end in range(len(parts), 0, -1)]
     base, photos = next((cut for cut in cuts if (folder / f"{cut[0]}.yaml").is_file()), ("", ""))
     if not base:
-        known = ", ".join(sorted(found.stem for found in folder.glob("*.yaml")))
-        raise ValueError(f"there is no profile {name!r}; choose one of {known}")
+        known = sorted(found.stem for found in folder.glob("*.yaml"))
+        raise ValueError(f"there is no profile {name!r}{did_you_mean(name, known)}")
     if photos:
         check_photos_name(photos)
     # Read the file and check every setting and seed
     path = folder / f"{base}.yaml"
+    settings = read_yaml(path)
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
             raise ValueError(f"expected lines of `setting: value`, not {settings!r}")  # noqa: TRY004
         listed = settings.pop("seeds", [0])
@@ -129,7 +125,7 @@ def load_profile(
         profile = Profile(name=base, settings=settings, seeds=tuple(listed))
         for seed in listed:
             override(profile.config, {"seed": seed})
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # Apply the arguments
     chosen = seeds or tuple(listed)
@@ -142,6 +138,11 @@ def load_profile(
 def changes_text(changes: Mapping[str, Any]) -> str:
     """Return changed settings as text, for example `network=unet, ema=0.9`."""
     return ", ".join(f"{name}={value}" for name, value in changes.items()) or "nothing"
+
+
+def path_and_link(path: Path) -> str:
+    """Return a path as text, with the `file://` link that a terminal opens."""
+    return f"{display_path(path)}  {path.resolve().as_uri()}"
 
 
 def display_path(path: Path) -> str:

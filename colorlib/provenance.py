@@ -77,10 +77,15 @@ def processor() -> str:
 
 
 def hardware(device: torch.device) -> dict[str, str | int]:
-    """Return the hardware in use: system, processor, cores, threads, device type; processes and accelerator if used."""
+    """Return the hardware in use: system, processor, cores, threads, device type; processes and accelerator if used.
+
+    Processors of one name may differ in their vector instructions, which decide the last digits of network arithmetic:
+    `cpu_capability` is what PyTorch uses of them, for example `AVX2` or `AVX512`.
+    """
     found: dict[str, str | int] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "device": device.type,
@@ -93,19 +98,26 @@ def hardware(device: torch.device) -> dict[str, str | int]:
 
 
 def commit() -> str | None:
-    """Return the checked-out commit, with `+changes` if tracked files of the package differ; None outside git."""
-    git = ["git", "-C", str(PACKAGE)]
+    """Return the checked-out commit, with `+changes` if tracked files of the package differ; None outside git.
+
+    Only a repository whose top folder is this checkout counts: an archive unpacked inside another one has no commit.
+    """
+    # GIT_DIR and its kin would name another repository
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.strip()
+
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no", "--", "."],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != PACKAGE.parent.resolve():
+            return None
+        head = git("rev-parse", "HEAD")
+        status = git("status", "--porcelain", "--untracked-files=no", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head + ("+changes" if status.strip() else "")
+    return head + ("+changes" if status else "")
 
 
 def machine(hardware: Mapping[str, Any]) -> str:

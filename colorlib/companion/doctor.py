@@ -6,7 +6,7 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 import torch
@@ -19,6 +19,7 @@ from colorlib.device import prepare
 from colorlib.evaluate import SCORED_PHOTOS
 from colorlib.photos import SOURCES, find_source, open_photos
 from colorlib.photos.download import PhotosMissingError
+from colorlib.photos.sources import Cifar10, Listed
 from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import processor
 from colorlib.trainer import build_network
@@ -39,34 +40,35 @@ GPU_LIMIT_MINUTES = 30
 """`auto` takes the profile `paper` where all its seeds take less."""
 
 
-def report(threads: int | None = None) -> str:
-    """Return this machine's properties, a line each, and what each profile costs on it."""
+def report(threads: int | None = None, *, verify: bool = False) -> Iterator[str]:
+    """Yield this machine's properties, a line each, and what each profile costs on it, the shortest first.
+
+    Args:
+        threads: threads of the CPU; None for one per core.
+        verify: check the photographs against their SHA-256, which reads all of them.
+    """
     device = prepare("auto", threads)
-    update = update_seconds(device)
     # The machine
-    lines = [
-        f"Python       {platform.python_version()}, torch {torch.__version__}",
-        f"processor    {processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used",
-        f"GPU          {_gpu(device)}",
-        f"memory       {_memory()}",
-        f"disk         {shutil.disk_usage(PROJECT).free / 1e9:.0f} GB free at the checkout",
-        *_photo_lines(),
-        f"network      {_network()}",
-        f"auto takes   {': '.join(choose())}",
-        "",
-        f"one update of the paper's network, {BATCH} crops of {CROP} pixels: {update:.3f} s on {device.type}",
-        "one seed of each profile:",
-    ]
+    yield f"Python       {platform.python_version()}, torch {torch.__version__}"
+    yield f"processor    {processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used"
+    yield f"GPU          {_gpu(device)}"
+    yield f"memory       {_memory()}"
+    yield f"disk         {shutil.disk_usage(PROJECT).free / 1e9:.0f} GB free at the checkout"
+    yield from _photo_lines(verify=verify)
+    yield f"network      {_network()}"
+    yield f"auto takes   {': '.join(choose())}"
+    yield ""
     # The profiles
-    for path in sorted(PROFILES.glob("*.yaml")):
-        profile = load_profile(path.stem)
-        config = profile.config
-        seconds = 60 * estimate_minutes(profile, update, device.type)
-        lines.append(
-            f"  {profile.name:<8} {profile.photos:<10} {config.updates:>6,} updates"
-            f"  about {duration_text(seconds)}, {_megabytes(config.keep_epochs)} MB of disk"
+    update = update_seconds(device)
+    yield f"one update of the paper's network, {BATCH} crops of {CROP} pixels: {update:.3f} s on {device.type}"
+    yield "one seed of each profile:"
+    profiles = [load_profile(path.stem) for path in PROFILES.glob("*.yaml")]
+    costs = {profile.name: 60 * estimate_minutes(profile, update, device.type) for profile in profiles}
+    for profile in sorted(profiles, key=lambda profile: costs[profile.name]):
+        yield (
+            f"  {profile.name:<13} {profile.photos:<8} {profile.config.updates:>6,} updates"
+            f"  about {duration_text(costs[profile.name])}, {_megabytes(profile.config.keep_epochs)} MB of disk"
         )
-    return "\n".join(lines)
 
 
 def choose() -> tuple[str, str]:
@@ -170,20 +172,30 @@ def _memory() -> str:
     return f"{memory.total / 2**30:.0f} GiB, {memory.available / 2**30:.0f} GiB available"
 
 
-def _photo_lines() -> list[str]:
-    lines = []
+def _photo_lines(*, verify: bool) -> Iterator[str]:
     for number, name in enumerate(SOURCES):
         try:
-            count = sum(len(open_photos(name, split)) for split in find_source(name).splits)
-            found = f"{name}: {count} photographs, verified"
+            if verify:
+                count = sum(len(open_photos(name, split)) for split in find_source(name).splits)
+                found = f"{name}: {count} photographs, verified"
+            else:
+                missing = f"not on this machine (colorlib data fetch {name})"
+                found = f"{name}: {'on this machine' if _is_here(name) else missing}"
         except PhotosMissingError:
             found = f"{name}: not on this machine (colorlib data fetch {name})"
         except ValueError as error:
             found = f"{name}: {error}"
-        lines.append(f"{'photographs' if number == 0 else '':<12} {found}")
+        yield f"{'photographs' if number == 0 else '':<12} {found}"
     if importlib.util.find_spec("pooch") is None:
-        lines.append(f"{'':<12} pooch is not installed: nothing can be downloaded")
-    return lines
+        yield f"{'':<12} pooch is not installed: nothing can be downloaded"
+
+
+def _is_here(name: str) -> bool:
+    """Whether the files of a source exist, without reading them."""
+    source = find_source(name)
+    if isinstance(source, Listed):
+        return all(source.path(file).is_file() for file in source.names())
+    return source.path().is_file() if isinstance(source, Cifar10) else True
 
 
 def _network() -> str:

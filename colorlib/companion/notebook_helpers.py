@@ -1,7 +1,8 @@
-"""Functions for notebook cells: the run directory, the lines printed in training, a run's provenance."""
+"""Functions for notebook cells: the profile and where its files are written, lines of training, a run's provenance."""
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,12 +10,58 @@ from typing import Any
 
 import pandas as pd
 
+from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig, as_json
-from colorlib.profiles import root_folder
+from colorlib.profiles import PROJECT, Profile, load_profile, root_folder
 from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row
 
+SCRATCH = "scratch"
+"""Default of a notebook's parameter `root`: read the results that are there, and write into scratch folders.
+
+The pipeline gives another `root`, so that it alone writes committed results and figures.
+"""
 MODES = ("resume", "restart", "show")
+
+
+def open_profile(
+    name: str, *results: str, seeds: Sequence[int] = (), root: str = SCRATCH, checkout: Path = PROJECT
+) -> Profile:
+    """Return a profile in whose folders a notebook reads and writes.
+
+    Args:
+        name: name of the profile.
+        results: what the notebook makes, entries of `steps.FILES`.
+        seeds: seeds of its runs; empty for those of the profile.
+        root: the folder that contains results/ and figures/, empty for the checkout. `SCRATCH` is results/scratch in
+            the checkout, with fresh copies of all that `results` are computed from.
+        checkout: the folder that is copied from.
+    """
+    chosen = tuple(seeds) or None
+    if root != SCRATCH:
+        return load_profile(name, seeds=chosen, root=root)
+    scratch = checkout / "results" / "scratch"
+    source = load_profile(name, seeds=chosen, root=checkout)
+    needed = inputs(source)
+    for path in {path for result in results for path in (*needed.get(result, ()), *files(source, result))}:
+        if not path.is_relative_to(checkout / "results"):
+            continue
+        copy = scratch / path.relative_to(checkout)
+        copy.unlink(missing_ok=True)  # of an earlier state of the results
+        if path.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    return load_profile(name, seeds=chosen, root=scratch)
+
+
+def read_root(root: str) -> str:
+    """Return the folder that a notebook which writes only figures reads results from: empty for the checkout."""
+    return "" if root == SCRATCH else root
+
+
+def figures_folder(folder: Path, root: str) -> Path:
+    """Return the folder for a notebook's figures: `folder`, or figures/scratch if `root` is `SCRATCH`."""
+    return folder.parent / SCRATCH if root == SCRATCH else folder
 
 
 def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Path:

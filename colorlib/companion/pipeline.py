@@ -12,21 +12,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from colorlib.colorizers import load_run
+from tqdm import tqdm
+
+from colorlib.colorizers import BASELINES, load_run
 from colorlib.companion.artifacts import datasets, figures, lightweight, outlook, published, table1
-from colorlib.companion.claims.claims import write_claims
+from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
 from colorlib.companion.paper import TRIPTYCHS
 from colorlib.companion.report.page import page_files, page_inputs, write_report
 from colorlib.companion.results import Results
-from colorlib.companion.steps import Step, compared_profiles, files, inputs, shown_steps
+from colorlib.companion.steps import TRAINING, Step, compared_profiles, files, inputs, shown_steps, training_folder
 from colorlib.companion.sweeps.run import RECORD
 from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import summary_files, write_summary
-from colorlib.evaluate import rebuild_metrics
+from colorlib.companion.tables import read_rows
+from colorlib.device import prepare
+from colorlib.evaluate import read_scores, rebuild_metrics
 from colorlib.files import sha256, sha256_of_names, unchanged, write_json, write_text
-from colorlib.photos.registry import split_digests
-from colorlib.profiles import NOTEBOOKS, Profile, changes_text, display_path
+from colorlib.photos.registry import ensure_photos, split_digests
+from colorlib.profiles import NOTEBOOKS, PROJECT, Profile, changes_text, display_path
 from colorlib.provenance import source_digest
 
 MANIFEST = "SHA256SUMS"
@@ -145,14 +149,21 @@ def stamp_path(profile: Profile, name: str) -> Path:
     return profile.results / "stamps" / f"{name}.key.json"
 
 
-def step_key(step: Step) -> str:
-    """Return a hash of everything that decides a step's files: notebook, parameters, photographs, code and inputs."""
+def step_key(step: Step, *, taken: bool = False) -> str:
+    """Return a hash of everything that decides a step's files: notebook, parameters, photographs, code and inputs.
+
+    Args:
+        step: the step.
+        taken: of an execution that took the scores that were there, so that photographs did not matter.
+    """
     parts = [
         ("notebook", sha256(NOTEBOOKS / step.notebook)),
         ("parameters", repr(sorted(step.parameters.items()))),
         ("source", source_digest(*step.modules)),
     ]
-    for name in step.photos:
+    if taken:
+        parts.append(("scores", "taken"))
+    for name in () if taken else step.photos:
         parts += [(f"photos {name} {split}", digest) for split, digest in split_digests(name)]
     return sha256_of_names([*parts, *_input_digests(step.inputs)])
 
@@ -166,81 +177,235 @@ def _input_digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
     return [(display_path(path), sha256(path)) for path in paths if path.is_file()]
 
 
-def run_step(profile: Profile, step: Step, *, force: bool = False) -> bool:
+def up_to_date(profile: Profile, step: Step, *, take: bool = False) -> bool:
+    """Return whether a step was executed here with all that decides its files as it is now.
+
+    Args:
+        profile: the profile of the step.
+        step: the step.
+        take: an execution that took the scores that were there counts too.
+    """
+    stamp, made = stamp_path(profile, step.name), [*step.outputs, step.executed]
+    if take and step.scores and is_current(stamp, step_key(step, taken=True), made):
+        return True
+    return stamp.is_file() and is_current(stamp, step_key(step), made)
+
+
+def is_there(profile: Profile, step: Step) -> bool:
+    """Return whether the files of a step exist and can be taken as they are: from elsewhere, or up to date.
+
+    In a fresh clone no step was executed here, so there are no stamps. A run that is there is always taken.
+    """
+    if not all(path.is_file() for path in (*step.outputs, step.executed)):
+        return False
+    return (
+        step.notebook == TRAINING
+        or not stamp_path(profile, step.name).is_file()
+        or up_to_date(profile, step, take=True)
+    )
+
+
+def run_step(
+    profile: Profile, step: Step, *, force: bool = False, take: bool = False, place: str = "", left: str = ""
+) -> bool:
     """Execute a step unless it is up to date; returns whether it was executed.
 
     Args:
         profile: the profile of the step.
         step: the step.
-        force: execute it even if it is up to date, and train from the start.
+        force: execute it even if it is up to date, score again, and train from the start.
+        take: take scores that exist if they are of the profile's runs, instead of scoring again.
+        place: printed before its name, for example `[3/8] `.
+        left: the time that is left, printed when it starts.
 
     Raises:
+        ValueError: photographs that must be scored are missing or damaged.
         NotebookFailedError: it did not finish or did not write its outputs; the step is then stale.
     """
-    stamp, key = stamp_path(profile, step.name), step_key(step)
-    made = [*step.keep, *step.outputs, step.executed]
-    if not force and is_current(stamp, key, made):
-        print(f"{step.name}: up to date")
+    label = f"{place}{step.name}"
+    if not force and up_to_date(profile, step, take=take):
+        print(f"{label}: up to date")
         return False
-    print(f"{step.name}: running", flush=True)
-    # Without its stamp an interrupted step is stale
-    stamp.unlink(missing_ok=True)
-    if force and step.run:
-        # A finished checkpoint would only repeat its history.
-        shutil.rmtree(step.run / "checkpoints", ignore_errors=True)
+    print(f"{label}: running{f', {left}' if left else ''}", flush=True)
+    # Take the scores that are there, or find the photographs to score
+    taken = take and not force and bool(step.scores) and _scores_are_of_the_runs(profile, step.scores)
+    if take and not taken:
+        for name in step.photos:
+            ensure_photos(name)
+    key, stamp = step_key(step, taken=taken), stamp_path(profile, step.name)
+    # With an empty stamp an interrupted step is stale; without any it would look like one of a fresh clone
+    write_json(stamp, {})
+    # Train and score
+    if step.run:
+        _train(profile, step, label, force=force)
+    if step.scores and not taken:
+        print(f"{label}: scoring on the photographs of {step.photos[-1]}", flush=True)
+        _score(profile, step.scores)
+    # Execute the notebook
+    scores = files(profile, step.scores) if step.scores else ()
     execution = Execution(
         notebook=NOTEBOOKS / step.notebook,
         output=step.executed,
         record=profile.results / "stamps" / f"{step.name}.record.json",
         parameters=step.parameters,
-        outputs=step.outputs,
-        keep=step.keep,
+        outputs=() if step.run else tuple(path for path in step.outputs if path not in scores),
+        keep=(*scores, *(step.outputs if step.run else ())),
     )
-    execute(execution, progress_printer(sys.stderr, step.name))
-    write_stamp(stamp, key, made)
-    print(f"{step.name}: {', '.join(display_path(path) for path in step.outputs)}")
+    execute(execution, lambda line: None)
+    write_stamp(stamp, key, [*step.outputs, step.executed])
+    print(f"{label}: {', '.join(display_path(path) for path in step.outputs or (step.executed,))}")
     return True
 
 
-def build_claims(results: Results, claims: Output, *, force: bool) -> None:
-    """Judge the paper's claims unless they are up to date or the profile's method is not the paper's.
+def _train(profile: Profile, step: Step, label: str, *, force: bool) -> None:
+    """Train and score a step's run in its `training_folder`, then replace the run directory by it.
+
+    Until then the run directory does not change. An interrupted training is resumed; a finished run that was trained
+    here is only trained again if its code or photographs changed.
+    """
+    assert step.run is not None
+    run, folder = step.run, training_folder(step.run)
+    restore_run(run)
+    if force:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif not folder.exists() and (run / "checkpoints").is_dir():
+        # A copy in progress has another name, so that an interrupted one is not taken for the run
+        copy = folder.with_name(f"{run.name}.copy")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(run, copy)
+        copy.rename(folder)
+    executed = folder.with_name(step.executed.name)
+    trained = [folder / path.name for path in step.outputs]
+    where = {"run": folder.relative_to(profile.root or PROJECT).as_posix(), "mode": "restart"}
+    execution = Execution(
+        notebook=NOTEBOOKS / step.notebook,
+        output=executed,
+        record=profile.results / "stamps" / f"{step.name}.training.json",
+        parameters={**step.parameters, **where},
+        outputs=[path for path in trained if path.name != "run.json"],
+        keep=[path for path in trained if path.name == "run.json"],
+    )
+    execute(execution, progress_printer(sys.stderr, label))
+    replace_run(run)
+    executed.unlink(missing_ok=True)
+
+
+def replace_run(run: Path) -> None:
+    """Replace a run directory by the one in its `training_folder`.
+
+    An interruption between the two renames leaves the old run whole, and `restore_run` puts it back. Scores on other
+    photographs are kept if the weights are the same.
+    """
+    folder = training_folder(run)
+    replaced = folder.with_name(f"{run.name}.replaced")
+    if run.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+        weights = [path / "weights.safetensors" for path in (run, folder)]
+        if all(path.is_file() for path in weights) and sha256(weights[0]) == sha256(weights[1]):
+            for pattern in ("metrics-*.json", "per_image-*.csv"):
+                for path in run.glob(pattern):
+                    shutil.copy2(path, folder)
+    try:
+        if run.exists():
+            run.rename(replaced)
+        folder.rename(run)
+    finally:
+        restore_run(run)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def restore_run(run: Path) -> None:
+    """Put a run directory back that an interrupted `replace_run` had moved away."""
+    replaced = training_folder(run).with_name(f"{run.name}.replaced")
+    if replaced.exists() and not run.exists():
+        replaced.rename(run)
+
+
+def _score(profile: Profile, scores: str) -> None:
+    """Write an entry of `FILES` that holds scores of photographs."""
+    if scores == "scores":
+        table1.write_scores(Results(profile), rescore=True)
+        return
+    for _ in published.score_published(profile, device=prepare()):
+        pass
+
+
+def _scores_are_of_the_runs(profile: Profile, scores: str) -> bool:
+    """Return whether an entry of `FILES` exists and holds scores of the photographs and weights of the runs."""
+    results = Results(profile)
+    if not all(path.is_file() for path in files(profile, scores)):
+        return False
+    try:
+        if scores == "published_scores":
+            return bool(results.published)
+        # The rows of the networks are read from the runs; those of the baselines must be of the same photographs
+        rows = read_rows(files(profile, scores)[0])
+        images = {row.image for seed in profile.seeds for row in read_scores(profile.run(seed) / "per_image.csv")}
+    except ValueError:
+        return False
+    return all({row.image for _, row in rows if row.method == method} == images for method in BASELINES)
+
+
+def measure_claims(results: Results, claims: Output, *, force: bool, take: bool = False, place: str = "") -> bool:
+    """Measure and judge the paper's claims unless they are up to date; returns whether they were measured.
 
     Args:
         results: results of the profile that judges.
         claims: its output `claims`.
         force: judge even if they are up to date.
+        take: take claims that were judged elsewhere, as in a fresh clone.
+        place: printed before the name, for example `[7/8] `.
+
+    Raises:
+        ValueError: the profile's method is not the paper's.
     """
+    stamp, key = stamp_path(results.profile, "claims"), output_key(claims)
+    elsewhere = take and not stamp.is_file() and all(path.is_file() for path in claims.files)
+    if not force and (elsewhere or is_current(stamp, key, claims.files)):
+        print(f"{place}claims: {'taken as they are' if elsewhere else 'up to date'}")
+        return False
+    write_json(stamp, {})  # as in `run_step`
+    total = len(read_claims())
+    print(f"{place}claims: measuring {total}", flush=True)
+    with tqdm(total=total, unit="claim", dynamic_ncols=True, leave=False) as bar:
+
+        def on_claim(claim: Claim) -> None:
+            bar.set_description(claim.id)
+            bar.update()
+
+        judged = write_claims(results, on_claim=on_claim)
+    write_stamp(stamp, key, claims.files)
+    print(f"{place}claims: {', '.join(f'{count} {verdict}' for verdict, count in judged['counts'].items())}")
+    return True
+
+
+def build_claims(results: Results, claims: Output, *, force: bool, take: bool = False, place: str = "") -> None:
+    """Judge the paper's claims as `measure_claims`; if the profile's method is not the paper's, delete judged ones."""
     profile = results.profile
     if profile.changes:
         for path in claims.files:  # left by an earlier method of a profile with this name
             path.unlink(missing_ok=True)
-        print(f"claims: not judged, because the method is not the paper's ({changes_text(profile.changes)})")
+        print(f"{place}claims: not judged, because the method is not the paper's ({changes_text(profile.changes)})")
         return
-    stamp, key = stamp_path(profile, "claims"), output_key(claims)
-    if not force and is_current(stamp, key, claims.files):
-        print("claims: up to date")
-        return
-    print("claims: measuring", flush=True)
-    judged = write_claims(results)
-    write_stamp(stamp, key, claims.files)
-    print(f"claims: {', '.join(f'{count} {verdict}' for verdict, count in judged['counts'].items())}")
+    measure_claims(results, claims, force=force, take=take, place=place)
 
 
-def build_report(profile: Profile, report: Output, *, force: bool) -> None:
+def build_report(profile: Profile, report: Output, *, force: bool, place: str = "") -> None:
     """Build the report and the notebooks' pages unless they are up to date.
 
     Args:
         profile: the profile of the report.
         report: its output `report`.
         force: build even if it is up to date.
+        place: printed before the name, for example `[8/8] `.
     """
     stamp, key = stamp_path(profile, "report"), output_key(report)
     if not force and is_current(stamp, key, report.files):
-        print("report: up to date")
+        print(f"{place}report: up to date")
         return
+    print(f"{place}report: building", flush=True)
     report.make()
     write_stamp(stamp, key, report.files)
-    print(f"report: {display_path(report.files[0])}")
 
 
 def committed_files(profile: Profile) -> Iterator[Path]:
@@ -255,6 +420,7 @@ def committed_files(profile: Profile) -> Iterator[Path]:
         ignored = (
             any(part in LOCAL or part.startswith(".") for part in inner)
             or path.name.endswith((".lock", ".lock.json", ".failed.ipynb"))
+            or inner == ("companion.pdf",)
             or (inner[0] != "seed-0" and "epochs" in inner)
             or (inner[0] == "sweeps" and len(inner) > 3 and not _in_finished_point(path))
             or path == profile.results / MANIFEST

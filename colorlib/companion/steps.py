@@ -25,6 +25,8 @@ SMALL = "paper-cifar10"
 CLAIM_SWEEPS = ("outlook", "more_data", "data_scaling", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
+TRAINING = "02_train.ipynb"
+"""The notebook that trains a run, or shows one."""
 RUN_FILES = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
 """The files of a finished and scored run."""
 
@@ -154,14 +156,16 @@ class Step:
     """Files that it writes."""
     inputs: tuple[Path, ...]
     """Files of earlier steps that it reads."""
-    keep: tuple[Path, ...] = ()
-    """Files that it writes, or finds and keeps."""
     photos: tuple[str, ...] = ()
     """Names of the photographs that it reads."""
+    scores: str = ""
+    """The entry of `FILES` whose photographs are scored before the notebook is executed, which only reads the scores.
+
+    Scores that exist and are of the profile's runs need no photographs."""
     optional: bool = False
     """Skipped, with a message, where its photographs cannot be had; the rest of the reproduction goes on."""
     run: Path | None = None
-    """The run directory that it trains into."""
+    """The run directory that is trained before the notebook shows it."""
 
     @property
     def modules(self) -> list[str]:
@@ -176,13 +180,12 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
 
     Args:
         profile: photographs, budget and seeds.
-        train: False shows runs that were trained and evaluated elsewhere instead of training them here.
+        train: False shows the runs that are there instead of training them.
     """
     read = inputs(profile)
     root = str(profile.root) if profile.root else ""
     seeds: dict[str, Any] = {"seeds": list(profile.seeds)}
     first: dict[str, Any] = {"seed": profile.seeds[0]}
-    rescore = {"rescore": True}
 
     def step(name: str, *results: str, given: Mapping[str, Any], **fields: Any) -> Step:
         """Return the step of notebook `name`, which writes the files of `results`."""
@@ -209,12 +212,12 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     ]  # fmt: skip
     if papers_method:
         found += [step("03_figure1", "figure1", given=seeds), step("04_figures2_3", "figures2_3", given=first)]
-    found.append(step("05_table1", "scores", "table1", given=seeds | rescore, photos=photos))
+    found.append(step("05_table1", "scores", "table1", given=seeds, photos=photos, scores="scores"))
     if papers_method and profile.photos != "bundled":  # profiles on bundled photographs need no download
         found.append(
             step(
                 "06_peers", "published_scores", "published",
-                given=seeds | rescore, photos=(profile.photos, "zhang2016"), optional=True,
+                given=seeds, photos=(profile.photos, "zhang2016"), scores="published_scores", optional=True,
             )
         )  # fmt: skip
     if (profile.sweep("outlook") / "summary.csv").is_file():
@@ -228,30 +231,48 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
 
 
 def _training_step(profile: Profile, seed: int, root: str, *, train: bool) -> Step:
-    """Return the step that trains one seed or, with `train` False, shows a run that was trained on another machine."""
+    """Return the step that shows the run of one seed, after training it if `train` is True.
+
+    The executed copy is that of showing, so it is the same wherever the run was trained.
+    """
     run, config = profile.run(seed), profile.run_config(seed)
     return Step(
         name=f"02_train_seed-{seed}",
-        notebook="02_train.ipynb",
+        notebook=TRAINING,
         parameters={
             **{name: getattr(config, name) for name in profile.settings},
             "run": run.relative_to(profile.root or PROJECT).as_posix(),
             "seed": seed,
-            "mode": "restart" if train else "show",
+            "mode": "show",
             "root": root,
         },
         executed=profile.results / "notebooks" / f"02_train_seed-{seed}.ipynb",
-        outputs=tuple(run / name for name in RUN_FILES[1:]) if train else (),
-        keep=(run / RUN_FILES[0],) if train else (),
+        outputs=tuple(run / name for name in RUN_FILES) if train else (),
         inputs=() if train else tuple(run / name for name in RUN_FILES),
         photos=(profile.photos,) if train else (),
         run=run if train else None,
     )
 
 
+def training_folder(run: Path) -> Path:
+    """Return the folder, ignored by git, that a run directory is trained in before it takes its place."""
+    return run.parent / ".training" / run.name
+
+
 def shown_steps(all_steps: Sequence[Step]) -> list[Step]:
     """Return the steps that the report shows: all but the optional ones that were not executed."""
     return [step for step in all_steps if not step.optional or step.executed.is_file()]
+
+
+def named(all_steps: Sequence[Step], only: str) -> list[Step]:
+    """Return the steps whose notebooks' file names start with `only`.
+
+    Raises:
+        ValueError: no notebook starts with that name.
+    """
+    if found := [step for step in all_steps if step.name.startswith(only)]:
+        return found
+    raise ValueError(f"no notebook is called {only!r}; there are {', '.join(step.name for step in all_steps)}")
 
 
 def needed(all_steps: Sequence[Step], only: str | None) -> list[Step]:
@@ -266,10 +287,8 @@ def needed(all_steps: Sequence[Step], only: str | None) -> list[Step]:
     """
     if only in (None, "report"):
         return list(all_steps)
-    wanted = {step.name for step in all_steps if step.name.startswith(only)}
-    if not wanted:
-        raise ValueError(f"no notebook is called {only!r}; there are {', '.join(step.name for step in all_steps)}")
+    wanted = {step.name for step in named(all_steps, only)}
     for step in reversed(all_steps):
         if step.name in wanted:
-            wanted |= {other.name for other in all_steps if {*other.outputs, *other.keep} & set(step.inputs)}
+            wanted |= {other.name for other in all_steps if set(other.outputs) & set(step.inputs)}
     return [step for step in all_steps if step.name in wanted]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from colorlib.evaluate import Summary, by_method, read_scores, summarize
-from colorlib.files import write_text
+from colorlib.files import round_floats, write_text
 from colorlib.metrics import Score
 from colorlib.profiles import Profile
 
@@ -89,7 +89,8 @@ class Table:
 
     def cells(self) -> list[list[tuple[str, str]]]:
         """Return the cells, row by row, each as in `Column.parts`."""
-        rows = (self.data if self.shown is None else self.shown).to_dict("records")
+        # From the rounded numbers, so that the CSV file gives the same table
+        rows = (self.data if self.shown is None else self.shown).map(round_floats).to_dict("records")
         return [[column.parts(row) for column in self.columns] for row in rows]
 
     def markdown(self) -> str:
@@ -109,8 +110,8 @@ class Table:
         return f'<table class="figures"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
 
     def save(self, csv_path: Path, markdown_path: Path) -> None:
-        """Write the values as CSV and the table as Markdown."""
-        write_text(csv_path, self.data.to_csv(index=False, lineterminator="\n"))
+        """Write the values as CSV, rounded by `files.round_floats`, and the table as Markdown."""
+        write_text(csv_path, self.data.map(round_floats).to_csv(index=False, lineterminator="\n"))
         write_text(markdown_path, self.markdown())
 
     def show(self) -> None:

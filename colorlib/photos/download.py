@@ -37,11 +37,19 @@ def cache_folder() -> Path:
     """Return the folder of downloads and decoded photographs.
 
     It is `$COLORLIB_CACHE`, else `colorlib` in the user's cache folder.
+
+    Raises:
+        ValueError: there is neither; the message names the variables to set.
     """
     if folder := os.environ.get("COLORLIB_CACHE"):
         return Path(folder)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "colorlib"
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        return Path(base or Path.home() / ".cache") / "colorlib"
+    except RuntimeError as error:
+        raise ValueError(
+            "this user has no home folder for downloads; set COLORLIB_CACHE to a folder, or HOME"
+        ) from error
 
 
 def data_folders() -> list[Path]:

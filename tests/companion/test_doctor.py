@@ -52,7 +52,7 @@ def test_auto_takes_paper_only_on_a_gpu_that_is_fast_enough(monkeypatch):
 @pytest.mark.slow
 def test_the_report_names_machine_photographs_and_costs(cache, monkeypatch):
     monkeypatch.setenv("COLORLIB_MIRROR", "http://127.0.0.1:9")
-    text = doctor.report(threads=1)
+    text = "\n".join(doctor.report(threads=1, verify=True))
     assert re.search(r"^Python +3\.", text, flags=re.MULTILINE)
     assert re.search(r"\b1 threads?\b", text)
     assert "colorlib data fetch bsds500" in text
@@ -60,3 +60,13 @@ def test_the_report_names_machine_photographs_and_costs(cache, monkeypatch):
     assert re.search(r"127\.0\.0\.1.*Errno", text)  # the system's message when nobody answers
     for profile in ("smoke", "cpu", "paper"):
         assert re.search(rf"^ +{profile} +\S+ +[\d,]+ .*\b\d+ (s|min)\b.*\b\d+ MB\b", text, flags=re.MULTILINE)
+
+
+def test_the_report_lists_the_shortest_profile_first(cache, monkeypatch):
+    monkeypatch.setenv("COLORLIB_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setattr(doctor, "update_seconds", lambda device: 0.9)
+    lines = list(doctor.report(threads=1))
+    names = [line.split()[0] for line in lines[lines.index("one seed of each profile:") + 1 :]]
+    assert names[0] == "smoke"
+    assert names[-1] == "paper"
+    assert any("bsds500" in line and "colorlib data fetch bsds500" in line for line in lines)

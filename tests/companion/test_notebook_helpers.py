@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,13 @@ import pytest
 from helpers.results import write_history
 
 from colorlib.companion import notebook_helpers
+from colorlib.companion.notebook_helpers import SCRATCH, figures_folder, open_profile, read_root
+from colorlib.companion.notebooks import parameters_of
+from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig
 from colorlib.files import write_text
+from colorlib.profiles import NOTEBOOKS, load_profile
 from colorlib.runs import Epoch, Notice, Update
 
 
@@ -73,3 +78,34 @@ def test_provenance_has_settings_photographs_and_machine_of_a_run(tmp_path: Path
     assert any(value.startswith("cdcd") for value in shown.values())
     assert shown["threads"] == "2"
     assert shown["torch"] == "2"
+
+
+def test_a_notebook_opened_by_hand_reads_copies_and_writes_into_scratch(tmp_path: Path):
+    checkout = replace(load_profile("cpu"), root=tmp_path)
+    for path in (*inputs(checkout)["figure1"], *files(checkout, "figure1")):
+        write_text(path, "committed")
+    found = open_profile("cpu", "figure1", checkout=tmp_path)
+    assert found.results.is_relative_to(tmp_path / "results" / "scratch")
+    assert found.figures.is_relative_to(tmp_path / "results" / "scratch")
+    assert [path.read_text() for path in inputs(found)["figure1"]] == ["committed"] * len(inputs(found)["figure1"])
+    # Copies follow the checkout
+    history = checkout.run(0) / "history.csv"
+    write_text(history, "changed")
+    files(checkout, "data")[1].unlink()
+    open_profile("cpu", "figure1", checkout=tmp_path)
+    assert (found.run(0) / "history.csv").read_text() == "changed"
+    assert not files(found, "data")[1].exists()
+
+
+def test_the_pipeline_names_the_folder(tmp_path: Path):
+    assert open_profile("cpu", "figure1", seeds=[3], root="") == load_profile("cpu", seeds=(3,))
+    assert open_profile("cpu", root=str(tmp_path)).results == tmp_path / "results" / "cpu"
+    assert (read_root(SCRATCH), read_root("x")) == ("", "x")
+    assert figures_folder(tmp_path / "cpu", SCRATCH) == tmp_path / SCRATCH
+    assert figures_folder(tmp_path / "cpu", "") == tmp_path / "cpu"
+
+
+def test_every_notebook_writes_into_scratch_by_default():
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        defaults = parameters_of(path)
+        assert defaults["root"] == SCRATCH or defaults.get("profile") == SCRATCH or defaults.get("run") == "", path.name

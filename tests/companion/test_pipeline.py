@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from colorlib.colorizers import BASELINES
 from colorlib.companion import pipeline
 from colorlib.companion.notebooks import Execution
 from colorlib.companion.pipeline import (
@@ -18,10 +19,13 @@ from colorlib.companion.pipeline import (
     build_report,
     committed_files,
     is_current,
+    is_there,
     nested_profiles,
     output_key,
     outputs,
     read_manifest,
+    replace_run,
+    restore_run,
     run_step,
     stamp_path,
     step_key,
@@ -29,9 +33,11 @@ from colorlib.companion.pipeline import (
     write_stamp,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import FILES, Step, files, steps
+from colorlib.companion.steps import FILES, RUN_FILES, Step, files, steps, training_folder
 from colorlib.companion.verify.verify import committed_profiles
 from colorlib.files import sha256, write_json, write_text
+from colorlib.metrics import Score
+from colorlib.photos.download import UnreachableError
 from colorlib.profiles import Profile, load_profile
 
 SETTINGS = {"photos": "bundled", "epochs": 2, "crops_per_epoch": 16, "crop_size": 16, "batch_size": 8}
@@ -144,7 +150,6 @@ def stub(profile: Profile, source: str = "import colorlib.rng") -> Step:
     return Step(
         name="stub", notebook=str(path), parameters={"seed": 0}, executed=profile.results / "notebooks" / "stub.ipynb",
         outputs=(profile.results / "output.csv",), inputs=(profile.results / "input.csv",),
-        keep=(profile.results / "run.json",),
     )  # fmt: skip
 
 
@@ -191,7 +196,7 @@ def test_a_step_is_executed_until_nothing_changes(tiny: Profile, executions: lis
     step = stub(tiny)
     assert run_step(tiny, step)
     assert not run_step(tiny, step)
-    for path in (*step.outputs, *step.keep, step.executed, *step.inputs):
+    for path in (*step.outputs, step.executed, *step.inputs):
         path.write_text("changed")
         assert run_step(tiny, step), path
         assert not run_step(tiny, step)
@@ -230,21 +235,186 @@ def test_an_input_that_changes_during_the_execution_makes_the_step_stale(
     assert not run_step(tiny, step)
 
 
-def test_force_retrains(tiny: Profile, executions: list[Execution]):
-    step = replace(stub(tiny), run=tiny.run(0))
-    checkpoint = tiny.run(0) / "checkpoints" / "state"
-    write_text(checkpoint, "")
+def training_step(profile: Profile) -> Step:
+    """A stub with a run that holds committed files."""
+    run = profile.run(0)
+    for name in RUN_FILES:
+        write_text(run / name, "committed")
+    return replace(stub(profile), run=run, outputs=tuple(run / name for name in RUN_FILES))
+
+
+def folder_contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_trained_beside_the_one_that_is_there(tiny: Profile, executions: list[Execution]):
+    step, run = training_step(tiny), tiny.run(0)
     run_step(tiny, step)
-    assert checkpoint.is_file(), "an interrupted training resumes"
+    trained, shown = executions
+    folder = training_folder(run)
+    assert trained.parameters["run"] == folder.relative_to(tiny.root).as_posix()
+    assert {*trained.outputs, *trained.keep} == {folder / name for name in RUN_FILES}
+    assert trained.parameters["mode"] == "restart"
+    assert shown.parameters == step.parameters
+    assert shown.output == step.executed
+    assert set(shown.outputs) & set(step.outputs) == set()
+    assert b"committed" not in folder_contents(run).values(), "the trained run took the place"
+    assert list(folder.parent.iterdir()) == []
+    assert not run_step(tiny, step)
+
+
+def test_an_interrupted_training_leaves_the_run_and_is_resumed(
+    tiny: Profile, executions: list[Execution], monkeypatch: pytest.MonkeyPatch
+):
+    step, run = training_step(tiny), tiny.run(0)
+    before, checkpoint = folder_contents(run), training_folder(run) / "checkpoints" / "state"
+
+    def interrupted(execution: Execution, listen: Any) -> None:
+        write_text(checkpoint, "half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_step(tiny, step)
+    assert folder_contents(run) == before
+    run_step(tiny, step)
+    assert (run / "checkpoints" / "state").read_text() == "half", "the training went on from its checkpoint"
+    assert "committed" not in (run / "weights.safetensors").read_text()
+
+
+@pytest.mark.parametrize("survived", [0, 1])
+def test_a_run_is_whole_if_its_replacement_is_killed(tiny: Profile, monkeypatch: pytest.MonkeyPatch, survived: int):
+    """A kill leaves no chance to clean up: `restore_run` does nothing in the killed process."""
+    step, run = training_step(tiny), tiny.run(0)
+    before = folder_contents(run)
+    for path in step.outputs:
+        write_text(training_folder(run) / path.name, "new")
+    renamed: list[Path] = []
+    rename = Path.rename
+
+    def killed(path: Path, target: Path) -> Path:
+        if len(renamed) == survived:
+            raise SystemExit
+        renamed.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        patch.setattr(pipeline, "restore_run", lambda run: None)
+        with pytest.raises(SystemExit):
+            replace_run(run)
+    restore_run(run)
+    assert folder_contents(run) == before
+    replace_run(run)
+    assert set(folder_contents(run).values()) == {b"new"}
+    assert not training_folder(run).exists()
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("committed", True), ("other", False)])
+def test_scores_on_other_photographs_stay_with_their_weights(tiny: Profile, weights: str, kept: bool):
+    run = training_step(tiny).run
+    assert run
+    write_text(run / "metrics-bundled-test.json", "{}")
+    write_text(training_folder(run) / "weights.safetensors", weights)
+    replace_run(run)
+    assert (run / "metrics-bundled-test.json").is_file() == kept
+
+
+def test_force_trains_from_the_start(tiny: Profile, executions: list[Execution]):
+    step, state = training_step(tiny), tiny.run(0) / "checkpoints" / "state"
+    write_text(state, "finished")
+    run_step(tiny, step)
+    assert state.is_file(), "a finished training is not repeated"
     run_step(tiny, step, force=True)
-    assert not checkpoint.exists()
+    assert not state.exists()
+
+
+# Looking
+
+
+def test_files_of_a_fresh_clone_are_taken_as_they_are(tiny: Profile, executions: list[Execution]):
+    step = stub(tiny)
+    assert not is_there(tiny, step)
+    for path in (*step.outputs, step.executed):
+        write_text(path, "committed")
+    assert is_there(tiny, step)
+    run_step(tiny, step)
+    assert is_there(tiny, step)
+    step.inputs[0].write_text("changed")
+    assert not is_there(tiny, step), "what was executed here is executed again"
+
+
+def test_files_of_an_interrupted_step_are_not_taken(
+    tiny: Profile, executions: list[Execution], monkeypatch: pytest.MonkeyPatch
+):
+    step = stub(tiny)
+    for path in (*step.outputs, step.executed):
+        write_text(path, "committed")
+
+    def interrupted(execution: Execution, listen: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_step(tiny, step)
+    assert not is_there(tiny, step)
+
+
+@pytest.mark.parametrize(("take", "of_the_runs", "scored"), [(True, True, 0), (True, False, 1), (False, True, 1)])
+def test_scores_are_taken_if_they_are_of_the_runs(
+    tiny: Profile, executions: list[Execution], monkeypatch: pytest.MonkeyPatch, take: bool, of_the_runs: bool,
+    scored: int,
+):  # fmt: skip
+    calls: list[str] = []
+    monkeypatch.setattr(pipeline, "_score", lambda profile, scores: calls.append(scores))
+    monkeypatch.setattr(pipeline, "_scores_are_of_the_runs", lambda profile, scores: of_the_runs)
+    step = replace(stub(tiny), scores="scores", photos=("bundled",))
+    write_text(files(tiny, "scores")[0], "")
+    assert run_step(tiny, step, take=take)
+    assert calls == ["scores"] * scored
+    assert not run_step(tiny, step, take=True)
+    # The whole reproduction scores what was only taken
+    assert run_step(tiny, step) == (take and of_the_runs)
+
+
+def test_photographs_that_must_be_scored_are_named_if_they_are_missing(
+    tiny: Profile, executions: list[Execution], monkeypatch: pytest.MonkeyPatch
+):
+    def unreachable(name: str) -> None:
+        raise UnreachableError(f"{name} could not be downloaded (no route)")
+
+    monkeypatch.setattr(pipeline, "ensure_photos", unreachable)
+    step = replace(stub(tiny), scores="published_scores", photos=("zhang2016",))
+    with pytest.raises(UnreachableError, match="zhang2016"):
+        run_step(tiny, step, take=True)
+    assert executions == []
+
+
+def scores_csv(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    fields = [name for name in Score.__dataclass_fields__ if name not in ("image", "method")]
+    lines = [f"seed,image,method,{','.join(fields)}", *(",".join([*row, *("1" for _ in fields)]) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def test_scores_of_other_photographs_are_not_of_the_runs(tiny: Profile):
+    path = files(tiny, "scores")[0]
+    baselines = [("", image, method) for method in BASELINES for image in ("a.png", "b.png")]
+    assert not pipeline._scores_are_of_the_runs(tiny, "scores")
+    scores_csv(path, baselines)
+    assert not pipeline._scores_are_of_the_runs(tiny, "scores"), "there is no run"
+    scores_csv(tiny.run(0) / "per_image.csv", [("", image, "network") for image in ("a.png", "b.png")])
+    assert pipeline._scores_are_of_the_runs(tiny, "scores")
+    scores_csv(path, baselines[1:])
+    assert not pipeline._scores_are_of_the_runs(tiny, "scores"), "a photograph lacks"
+    assert not pipeline._scores_are_of_the_runs(tiny, "published_scores")
 
 
 def judging(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace the measuring of claims by one that writes their files; returns the profiles that were judged."""
     judged: list[str] = []
 
-    def write(results: Results) -> dict[str, Any]:
+    def write(results: Results, *, on_claim: Any) -> dict[str, Any]:
         judged.append(results.profile.name)
         for path in files(results.profile, "claims"):
             write_text(path, "judged")
@@ -268,6 +438,19 @@ def test_claims_are_judged_until_nothing_changes(tiny: Profile, monkeypatch: pyt
     assert len(judged) == 5
     build_claims(results, claims, force=True)
     assert len(judged) == 6
+
+
+def test_claims_of_a_fresh_clone_are_taken(tiny: Profile, monkeypatch: pytest.MonkeyPatch):
+    judged, results = judging(monkeypatch), Results(tiny)
+    claims = outputs(results, steps(tiny))["claims"]
+    for path in claims.files:
+        write_text(path, "judged")
+    build_claims(results, claims, force=False, take=True)
+    assert judged == []
+    build_claims(results, claims, force=False)
+    write_text(tiny.run(0) / "history.csv", "changed")
+    build_claims(results, claims, force=False, take=True)
+    assert len(judged) == 2, "claims that were judged here are judged again if a run changed"
 
 
 def test_claims_are_not_judged_by_another_method(tiny: Profile, monkeypatch: pytest.MonkeyPatch, capsys: Any):
@@ -314,6 +497,7 @@ def test_local_and_unfinished_files_are_not_committed(tiny: Profile):
     for name in (
         "stamps/x.key.json", "seed-0/checkpoints/state", "seed-0/run.lock", "seed-0/run.lock.json",
         "seed-1/epochs/epoch-001.safetensors", "notebooks/x.failed.ipynb", "notebooks/.x.running.ipynb", MANIFEST,
+        ".training/seed-0/run.json", "companion.pdf",
     ):  # fmt: skip
         write_text(tiny.results / name, name)
     assert list(committed_files(tiny)) == []

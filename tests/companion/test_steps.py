@@ -24,6 +24,7 @@ from colorlib.companion.steps import (
     other_profile,
     shown_steps,
     steps,
+    training_folder,
 )
 from colorlib.files import write_text
 from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
@@ -145,7 +146,7 @@ def test_other_profiles_lie_in_the_same_root(tmp_path: Path):
 
 def test_a_steps_own_outputs_are_no_inputs(tmp_path: Path):
     for step in steps(profile_in(tmp_path, "paper")):
-        assert not {*step.outputs, *step.keep} & set(step.inputs)
+        assert not set(step.outputs) & set(step.inputs)
 
 
 def test_a_method_that_is_not_the_papers_has_no_figures_of_it(tmp_path: Path):
@@ -168,8 +169,9 @@ def test_training_writes_the_files_of_a_run(tmp_path: Path):
     profile = profile_in(tmp_path, "smoke")
     run = profile.run(0)
     trained, shown = (step_of(profile, "02_train_seed-0", train=train) for train in (True, False))
-    assert {*trained.outputs, *trained.keep} == {run / name for name in RUN_FILES}
-    assert (trained.parameters["mode"], trained.run, trained.inputs) == ("restart", run, ())
+    assert set(trained.outputs) == {run / name for name in RUN_FILES}
+    assert (trained.run, trained.inputs) == (run, ())
+    assert trained.parameters == shown.parameters, "the executed copy does not depend on where the run was trained"
     assert trained.photos == (profile.photos,)
     assert set(shown.inputs) == {run / name for name in RUN_FILES}
     assert (shown.parameters["mode"], shown.run, shown.outputs, shown.photos) == ("show", None, (), ())
@@ -183,6 +185,23 @@ def test_parameters_are_those_of_the_notebooks(name: str):
     for step in (*steps(profile), *steps(profile, train=False)):
         check_parameters(NOTEBOOKS / step.notebook, step.parameters)
         assert step.parameters["root"] == ""
+
+
+def test_a_run_is_trained_in_a_folder_that_git_ignores_and_no_glob_of_runs_finds(tmp_path: Path):
+    profile = profile_in(tmp_path, "cpu")
+    folder = training_folder(profile.run(0))
+    assert folder.is_relative_to(profile.results)
+    assert any(part.startswith(".") for part in folder.relative_to(profile.results).parts)
+    write_text(folder / "weights.safetensors", "")
+    assert list((tmp_path / "results").glob("*/seed-*/weights.safetensors")) == []
+
+
+def test_notebooks_with_scores_only_read_them():
+    found = {step.name: step for step in steps(load_profile("paper")) if step.scores}
+    assert {name: step.scores for name, step in found.items()} == {
+        "05_table1": "scores", "06_peers": "published_scores",
+    }  # fmt: skip
+    assert not any(step.parameters.get("rescore") for step in found.values())
 
 
 def test_one_notebook_needs_those_that_write_its_inputs():

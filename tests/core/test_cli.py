@@ -310,3 +310,22 @@ def test_data_explains_a_mistake_in_one_line(arguments, facts, tmp_path, capsys)
     for fact in facts:
         assert re.search(fact, text)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()], "no partial download is left"
+
+
+def test_a_relative_folder_of_photographs_is_recorded_absolute(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    options = set_options(epochs=1, crops_per_epoch=4, crop_size=8, batch_size=4)
+    assert main(["train", str(tmp_path / "run"), "--photos", f"folder:{photos.name}", *options]) == 0
+    assert Run(tmp_path / "run").record()["config"]["photos"] == f"folder:{photos.resolve()}"
+
+
+def test_results_of_one_checkout_are_not_written_from_within_another(tmp_path, monkeypatch, capsys):
+    (tmp_path / "colorlib").mkdir()
+    (tmp_path / "colorlib" / "__init__.py").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert main(["reproduce", "--profile", "smoke"]) == 1
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert str(PROJECT) in said
+    assert "make setup" in said

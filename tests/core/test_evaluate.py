@@ -3,7 +3,11 @@
 import hashlib
 import json
 import math
+import os
+import platform
 import re
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.pictures import noise, smooth
-from helpers.training import make_photos, small_config
+from helpers.training import PROJECT, make_photos, small_config
 from scipy import stats
 from skimage import metrics
 
@@ -340,7 +344,7 @@ def test_scoring_a_run_writes_its_metrics_and_scores(run: Run, photos: Path):
     ]
     pooled = {summary.method: summary for summary in summarize(rows, reference=None)}
     for method, found in metrics["methods"].items():
-        assert found["mse"] == asdict(pooled[method].mse)
+        assert found["mse"] == pytest.approx(asdict(pooled[method].mse), rel=1e-11)
         assert "psnr_gain" not in found
 
 
@@ -407,3 +411,41 @@ def test_losses_of_baselines_are_their_errors_on_the_validation_crops(photos: Pa
         error = (colorize(lightness(crops)).double() - crops.double() / 255).square().mean().item()
         assert losses[name] == pytest.approx(error, rel=1e-6)
     assert losses["look-up table"] < losses["gray"]
+
+
+EMULATED = {
+    "this machine": {},
+    "one thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    "no AVX": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "OPENBLAS_CORETYPE": "Prescott",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
+    },
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Nehalem"},
+}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="emulates processors of the x86-64 family")
+def test_pooled_scores_have_equal_bytes_on_every_processor():
+    pool = (
+        "import hashlib, json, sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from dataclasses import asdict\n"
+        "from pathlib import Path\n"
+        "from colorlib.evaluate import read_scores, summarize\n"
+        "rows = read_scores(Path(sys.argv[1]))\n"
+        "text = json.dumps([asdict(summary) for summary in summarize(rows, reference='gray')])\n"
+        "print(hashlib.sha256(text.encode()).hexdigest())"
+    )
+    scores = PROJECT / "results" / "cpu" / "per_image.csv"
+    found = {
+        name: subprocess.run(
+            [sys.executable, "-c", pool, str(scores)],
+            env=os.environ | changed,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name, changed in EMULATED.items()
+    }
+    assert len(set(found.values())) == 1, found

@@ -169,3 +169,28 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path):
     files.remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     files.remove_leftovers(tmp_path / "no such folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [("a: 1\nb: 2\na: 3\n", 3, "a"), ("points:\n  - {name: x, epochs: 1, epochs: 2}\n", 2, "epochs")],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, line: int, key: str):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}, line {line}\b.*'{key}'"):
+        files.read_yaml(path)
+
+
+def test_yaml_is_read_with_anchors_and_merged_mappings(tmp_path: Path):
+    path = tmp_path / "x.yaml"
+    path.write_text("base: &base {epochs: 1}\nother:\n  <<: *base\n  seed: 2\n")
+    assert files.read_yaml(path)["other"] == {"epochs": 1, "seed": 2}
+    path.write_text("a: [1\n")
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        files.read_yaml(path)
+
+
+def test_numbers_of_results_have_twelve_digits():
+    assert files.round_floats({"a": [1 / 3, 2, True, "x", None]}) == {"a": [0.333333333333, 2, True, "x", None]}
+    assert files.round_floats(7.605758731574193) == files.round_floats(7.605758731574201)

@@ -75,7 +75,7 @@ def test_versions_are_those_of_python_and_the_packages():
 
 def test_hardware_names_processes_and_accelerator_only_if_used(monkeypatch: pytest.MonkeyPatch):
     found = hardware(torch.device("cpu"))
-    assert list(found) == ["system", "processor", "cores", "threads", "device"]
+    assert list(found) == ["system", "processor", "cpu_capability", "cores", "threads", "device"]
     assert (found["threads"], found["device"]) == (torch.get_num_threads(), "cpu")
     monkeypatch.setattr(provenance, "world_size", lambda: 4)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H100")
@@ -98,6 +98,18 @@ def test_the_commit_says_whether_files_were_edited(tmp_path: Path, monkeypatch: 
     assert commit() == head
     path.write_text("2")
     assert commit() == f"{head}+changes"
+
+
+def test_an_archive_inside_another_repository_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "unpacked" / "colorlib")
+    (tmp_path / "unpacked" / "colorlib").mkdir(parents=True)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *arguments], check=True)
+    assert commit() is None
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "unpacked"))
+    assert commit() is None
 
 
 def test_a_machine_is_its_accelerator_or_its_processor():

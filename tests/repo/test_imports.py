@@ -21,10 +21,10 @@ LIBRARY = [module for module in MODULES if not module.startswith("companion") an
 NEEDED = {"numpy", "torch", "PIL", "safetensors", "filelock"}
 """Packages that the library outside companion/ may import when it is imported."""
 WHEN_CALLED = {
+    "files": {"yaml"},
     "photos.sources": {"torchvision"},
     "photos.download": {"pooch", "requests"},
     "photos.registry": {"tqdm"},
-    "profiles": {"yaml"},
 }
 """Packages that its functions may import when they are called."""
 

@@ -63,7 +63,7 @@ def test_the_small_build_leaves_out_what_only_cuda_needs():
 @pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
 def test_make_alone_prints_the_targets_a_line_each():
     printed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    targets = set(re.findall(r"^make (\S+) +\S", printed, flags=re.MULTILINE))
+    targets = set(re.findall(r"^ *make (\S+) +\S", printed, flags=re.MULTILINE))
     assert {
         "setup", "lock", "doctor", "reproduce", "figure1", "figures2_3", "table1", "report", "readme", "lab", "check",
         "test", "clean",

@@ -6,20 +6,18 @@ the two.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from colorlib.companion.claims import from_scores, from_training
 from colorlib.companion.claims.measurement import Measurement
 from colorlib.companion.claims.text import markdown, summary
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import CLAIMS, files
-from colorlib.files import write_json, write_text
+from colorlib.files import read_yaml, round_floats, write_json, write_text
 from colorlib.profiles import changes_text
 from colorlib.provenance import machine
 
@@ -87,7 +85,7 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
         ValueError: an entry lacks a field, has an unknown one, or repeats an id.
     """
     claims = []
-    for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+    for entry in read_yaml(path):
         try:
             claims.append(Claim(**entry))
         except TypeError as error:
@@ -180,18 +178,24 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def judge_claims(results: Results, claims: Sequence[Claim] | None = None) -> dict[str, Any]:
+def judge_claims(
+    results: Results, claims: Sequence[Claim] | None = None, *, on_claim: Callable[[Claim], None] = lambda claim: None
+) -> dict[str, Any]:
     """Return the content of claims.json: every claim with its verdict, and the runs that decide.
 
     Args:
         results: of the profile whose runs decide.
         claims: the claims; all of paper/claims.yaml without it.
+        on_claim: called with each claim before it is measured.
 
     Raises:
         ValueError: the profile has no run.
     """
     profile, config = results.profile, results.profile.config
-    judged = [judge(claim, results) for claim in (read_claims() if claims is None else claims)]
+    judged = []
+    for claim in read_claims() if claims is None else claims:
+        on_claim(claim)
+        judged.append(judge(claim, results))
     record = results.records[0]
     counts = Counter(entry["verdict"] for entry in judged)
     return {
@@ -209,8 +213,12 @@ def judge_claims(results: Results, claims: Sequence[Claim] | None = None) -> dic
     }
 
 
-def write_claims(results: Results) -> dict[str, Any]:
+def write_claims(results: Results, *, on_claim: Callable[[Claim], None] = lambda claim: None) -> dict[str, Any]:
     """Judge all claims and write claims.json, claims.md and, for README.md, verdicts.md into the profile's results.
+
+    Args:
+        results: of the profile whose runs decide.
+        on_claim: called with each claim before it is measured.
 
     Returns:
         The content of claims.json.
@@ -224,9 +232,9 @@ def write_claims(results: Results) -> dict[str, Any]:
             f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}), which "
             "says nothing of the paper's claims; judge them by another profile, as with `make claims PROFILE=paper`"
         )
-    judged = judge_claims(results)
+    judged = judge_claims(results, on_claim=on_claim)
     as_json, as_markdown, as_summary = files(profile, "claims")
-    write_json(as_json, judged)
+    write_json(as_json, round_floats(judged))
     write_text(as_markdown, markdown(judged))
     write_text(as_summary, summary(judged))
     return judged

@@ -200,13 +200,13 @@ def gain_on_faces(results: Results) -> Measurement:
         others = [value for name, value in gain.items() if Path(name).stem not in PORTRAITS]
         gains.append(fmean(faces) - fmean(others))
     return Measurement(
-        value=fmean(gains),
+        value=round(fmean(gains), 3),  # computed by a network: further digits depend on the processor
         text=f"{fmean(gains):+.2f} dB",
         why=f"On {_count(faces, 'portrait')} the gain over gray is {abs(fmean(gains)):.2f} dB "
         f"{'higher' if fmean(gains) > 0 else 'lower'} than on {_count(others, 'other photograph')}: too few to say "
         "anything of faces.",
         command=results.command("figures2_3"),
-        sd=stdev(gains) if len(gains) > 1 else None,
+        sd=round(stdev(gains), 3) if len(gains) > 1 else None,
         seeds=len(gains),
         photographs=f"{len(photos)} bundled photographs that were not trained on",
         updates=results.profile.config.updates,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from colorlib.companion.sweeps.run import Executor, Outcome
+    from colorlib.companion.sweeps.run import Cluster, Executor, Outcome
     from colorlib.companion.sweeps.spec import Point, Sweep
 
 
@@ -32,7 +32,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 
 def sweep(options: argparse.Namespace) -> int:
     """Run a sweep; returns 0 if all of its points are done, 1 if some failed."""
-    from colorlib.companion.sweeps.run import DONE, DONE_BEFORE, Cluster, Processes, reset
+    from colorlib.companion.sweeps.run import DONE, DONE_BEFORE, Processes, reset
     from colorlib.companion.sweeps.summary import summary_files, write_summary
 
     if data := os.environ.get("COLORLIB_DATA"):
@@ -45,7 +45,7 @@ def sweep(options: argparse.Namespace) -> int:
     for point in points if options.force else ():
         reset(point)
     # Run them
-    executor: Executor = Cluster(options.scheduler) if options.scheduler else Processes(sweep.jobs)
+    executor: Executor = _cluster(options.scheduler) if options.scheduler else Processes(sweep.jobs)
     outcomes = _run_with_progress(sweep, points, executor)
     # Print outcomes and summary
     width = max(len(outcome.point.label) for outcome in outcomes)
@@ -59,6 +59,16 @@ def sweep(options: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} of {len(points)} points failed; the same command tries them again", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _cluster(address: str) -> "Cluster":
+    """Connect to a Dask scheduler, and say so if it has no workers: points would wait without a word."""
+    from colorlib.companion.sweeps.run import Cluster
+
+    cluster = Cluster(address)
+    if cluster.workers == 0:
+        print(f"0 workers at {address}; waiting for some (`dask worker {address}`)", file=sys.stderr, flush=True)
+    return cluster
 
 
 def _load(options: argparse.Namespace) -> "Sweep":

@@ -36,6 +36,8 @@ POLL_SECONDS = 0.5
 """Time between two `Progress` events."""
 RECORD = "point.json"
 """File that a finished point writes last: its settings, and the SHA-256 of its files."""
+CONNECT_SECONDS = 10
+"""Time in which a Dask scheduler must answer."""
 KERNEL_TIMEOUT = 30.0
 """Seconds to wait for the kernel of a killed process to end; ipykernel checks its parent once a second."""
 
@@ -184,6 +186,14 @@ def split_cores(cores: Sequence[int], jobs: int) -> list[list[int]]:
     return [list(part) or [cores[job % len(cores)]] for job, part in enumerate(parts)]
 
 
+def _connect(distributed: Any, address: str, found: "queue.SimpleQueue[Any]") -> None:
+    """Put a client of the scheduler, or the error, into `found`."""
+    try:
+        found.put(distributed.Client(address, timeout=f"{CONNECT_SECONDS}s", set_as_default=False))
+    except (OSError, ValueError) as error:
+        found.put(error)
+
+
 class Cluster:
     """Executor on a Dask cluster: one point per thread of a worker; if a worker dies, another takes its point."""
 
@@ -200,14 +210,25 @@ class Cluster:
             raise ValueError(
                 f"--scheduler {address} needs Dask; run `pip install 'colorlib[cluster]'` (dask and distributed)"
             ) from error
+        # In a thread: a port that accepts connections and says nothing would keep the client waiting for ever
+        found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_connect, args=(distributed, address, found), daemon=True).start()
         try:
-            self._client = distributed.Client(address, timeout="10s", set_as_default=False)
-        except (OSError, ValueError) as error:
-            why = f"{type(error).__name__}: {error}"
-            raise ValueError(
+            client = found.get(timeout=CONNECT_SECONDS)
+        except queue.Empty:
+            client = TimeoutError(f"nothing within {CONNECT_SECONDS} s")
+        if isinstance(client, Exception):
+            why = f"{type(client).__name__}: {client}"
+            raise ValueError(  # noqa: TRY004
                 f"no Dask scheduler answers at {address} ({why}); start one with `dask scheduler`"
-            ) from error
+            ) from client
+        self._client = client
         self._futures: list[Any] = []
+
+    @property
+    def workers(self) -> int:
+        """The number of workers at the moment; without any, points wait."""
+        return len(self._client.scheduler_info()["workers"])
 
     def submit(self, point: Point) -> Future:
         """Run a point on a worker."""

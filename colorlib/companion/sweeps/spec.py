@@ -20,7 +20,6 @@ varied. Settings are applied in this order: those of the profile, `fixed`, the p
 point's own. In a setting, `{photos}` stands for the photographs of the profile, as in `"{photos}~0.1"`.
 """
 
-import difflib
 import hashlib
 import itertools
 import json
@@ -30,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from colorlib.companion.notebooks import check_parameters, parameters_of
-from colorlib.config import RunConfig, as_json, override
+from colorlib.config import RunConfig, as_json, did_you_mean, override
+from colorlib.files import read_yaml
 from colorlib.photos import find_source
 from colorlib.profiles import NOTEBOOKS, Profile, load_profile
 
@@ -104,7 +104,7 @@ def sweep_file(name: str) -> Path:
     path = Path(name) if name.endswith(".yaml") else SWEEPS / f"{name}.yaml"
     if not path.is_file():
         known = [found.stem for found in sorted(SWEEPS.glob("*.yaml"))]
-        raise ValueError(f"there is no sweep {name!r}{_suggestion(name, known)}")
+        raise ValueError(f"there is no sweep {name!r}{did_you_mean(name, known)}")
     return path
 
 
@@ -120,10 +120,8 @@ def load_sweep(path: Path, profile: Profile, *, seeds: tuple[int, ...] | None = 
     Raises:
         ValueError: a point cannot be run; nothing was started. The message names the file, the point and the fix.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
         stated = _mapping(content, "the file")
         check_known(stated, KEYS, "a sweep")
         notebook = NOTEBOOKS / f"{stated.get('notebook', '02_train')}.ipynb"
@@ -148,7 +146,7 @@ def load_sweep(path: Path, profile: Profile, *, seeds: tuple[int, ...] | None = 
             for name, changes in rows
         )
         _check_distinct(points)
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ValueError(f"sweep {path.name}: {error}") from error
     return Sweep(path=path, profile=profile, points=points, jobs=jobs or at_once, scored=SPLITS[scored])
 
@@ -221,7 +219,9 @@ def _lists(content: Mapping[str, Any], key: str) -> dict[str, list[Any]]:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)  # two values never share a name
 
 
 def make_point(
@@ -325,10 +325,4 @@ def check_known(names: Iterable[str], known: Sequence[str], where: str) -> None:
     """Raise ValueError if a name is not among `known`; the message suggests the nearest."""
     for name in names:
         if name not in known:
-            raise ValueError(f"{where} has no {name!r}{_suggestion(name, known)}")
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest known name, else all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise ValueError(f"{where} has no {name!r}{did_you_mean(name, known)}")

@@ -26,8 +26,9 @@ PHOTOGRAPHS = 10
 SCORE_TOLERANCE = 1e-3
 """Relative tolerance of a score on another processor or with other versions: float32 sums in another order move a
 value of 8 bits here and there by one level."""
-LOSS_TOLERANCE = 0.02
-"""Relative tolerance of the losses of the first epoch in another environment: differences grow with every update."""
+LOSS_TOLERANCE = 0.05
+"""Relative tolerance of the losses of the first epoch in another environment. Rounding differences grow with every
+update: 1.9 % were seen between processors with and without AVX-512."""
 
 
 def environment_differences(record: Mapping[str, Any]) -> list[str]:
@@ -37,7 +38,7 @@ def environment_differences(record: Mapping[str, Any]) -> list[str]:
         "hardware": hardware(torch.device("cpu")),  # `rescored` and `retrained` use the CPU
     }
     return [
-        f"{name} {record[group].get(name)} then, {value} now"
+        f"{name} {record[group].get(name, 'not recorded')} then, {value} now"
         for group, values in now.items()
         for name, value in values.items()
         if record[group].get(name) != value
@@ -144,7 +145,7 @@ def first_epoch_retrained(profile: Profile, scratch: Path) -> Iterator[Check]:
     if run.epoch_weights(1).is_file() and not differing:
         weights = Run(scratch / "first-epoch").epoch_weights(1)
         name = f"results/{profile.name}/seed-{seed}/epochs/{weights.name}"
-        yield compare_files(name, "retrained", run.epoch_weights(1), weights, exact=True)
+        yield compare_files(name, "retrained", run.epoch_weights(1), weights)
 
 
 def retrained(profile: Profile, scratch: Path) -> Iterator[Check]:
@@ -172,7 +173,7 @@ def retrained(profile: Profile, scratch: Path) -> Iterator[Check]:
         if not environment_differences(record):
             for name in ("history.csv", "weights.safetensors", "per_image.csv", "metrics.json"):
                 committed = run.path / name
-                yield compare_files(f"{where}/{name}", "retrained", committed, new.path / name, exact=True)
+                yield compare_files(f"{where}/{name}", "retrained", committed, new.path / name)
             continue
         # In another environment the losses drift apart. The last ones must agree, up to the noise of the last epochs
         # or, if the learning rate has decayed and there is none, up to the spread over seeds.

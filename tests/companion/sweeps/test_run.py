@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from helpers.sweeps import InlineExecutor, loaded, read, sweep_text
 from colorlib.companion.sweeps import run as sweep_run
 from colorlib.companion.sweeps.run import (
     DONE_BEFORE,
+    Cluster,
     Outcome,
     Progress,
     finished,
@@ -191,3 +195,13 @@ def test_a_job_becomes_the_same_point_with_paths_below_the_checkout(folder):
     job = to_job(load_sweep(sweep_file("learning_rate"), load_profile("smoke")).points[0])
     assert job["notebook"] == "notebooks/02_train.ipynb"
     assert job["results"] == "results/smoke/sweeps/learning_rate"
+
+
+def test_a_port_that_is_no_scheduler_is_named_in_time(monkeypatch):
+    monkeypatch.setattr(sweep_run, "CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections and says nothing
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(ValueError, match=re.escape(address)):
+            Cluster(address)
+    assert time.monotonic() - started < 5
