@@ -6,6 +6,7 @@ Handlers import what they need, so `colorlib --help` loads neither torch nor Num
 import argparse
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -447,6 +448,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: after `--help`, or with status 2 if the command line is wrong.
     """
     options = build_parser().parse_args(arguments)
+    # Figures are drawn into files: matplotlib must not import the user's backend, which may not exist here.
+    os.environ["MPLBACKEND"] = "agg"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # file names may contain characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
-from colorlib.companion.artifacts.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
+from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
 from colorlib.companion.results import Results
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import Column, Table, measures, scored_photographs, spread, summaries_by_seed
@@ -168,7 +167,7 @@ def _dot_plot(data: pd.DataFrame, profile: Profile) -> Illustration:
     path = files(profile, "datasets")[2]
     names = list(dict.fromkeys(data["source"]))
     labels = {OTHER_NETWORK: _other_network_head(data), NETWORK: "network trained on them"}
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.3, 0.9 + 0.62 * len(names)))
         axes = figure.subplots()
         # Draw errors and intervals, the methods of a data set one above the other

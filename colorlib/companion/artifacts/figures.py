@@ -3,11 +3,12 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ from colorlib.photos import open_photos
 from colorlib.photos.decode import Photo
 from colorlib.runs import Run
 
-STYLE: Any = {
+SETTINGS: Any = {
     "font.family": "serif",
     "font.serif": ["STIXGeneral", "DejaVu Serif"],
     "mathtext.fontset": "stix",
@@ -63,6 +64,15 @@ class Illustration:
         show_captioned("image/png", png, metadata, label=self.label, caption=self.caption)
 
 
+def style() -> AbstractContextManager[None]:
+    """Return the context that every figure is drawn and saved in: matplotlib's defaults, then `SETTINGS`.
+
+    Starting from the defaults leaves out the user's matplotlibrc, which would change the figures' bytes.
+    """
+    context: AbstractContextManager[None] = matplotlib.style.context(["default", SETTINGS])
+    return context
+
+
 def save(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     """Write a figure as PNG: the same bytes each time."""
     buffer = io.BytesIO()
@@ -87,7 +97,7 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
     training = np.array([[row["training_loss"] for row in history] for history in histories])
     validation = np.array([[row["validation_loss"] for row in history] for history in histories])
     updates = int(histories[0][-1]["updates"])
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.3, 3.9))
         axes = figure.subplots()
         # Draw the curves and the paper's point
@@ -210,7 +220,7 @@ def triptych(photo: Photo, colorize: Colorize, path: Path, *, number: str, subje
         (truth, "ground truth", ""),
         (predicted, "prediction", f"{scores['predicted']:.2f} dB"),
     ]
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.6, 2.16 * height / width))
         for axes, (picture, title, below) in zip(figure.subplots(1, 3), panels, strict=True):
             axes.imshow(picture.permute(1, 2, 0).numpy(), interpolation="antialiased")
@@ -256,7 +266,7 @@ def augmentations(photo: Photo, augmentation: Augmentation, path: Path, *, seed:
     crops = next(TrainingPhotos([photo.load()], [photo.name], augmentation).batches(8, 8, seed=seed, epoch=1))
     grays = to_bytes(gray_rgb(lightness(crops)))
     size = augmentation.crop_size
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.6, 1.62))
         for row, (name, pictures) in enumerate({"input": grays, "truth": crops}.items()):
             for column, picture in enumerate(pictures):

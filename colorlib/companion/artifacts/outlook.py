@@ -9,12 +9,11 @@ figures/<profile>/outlook.png    the change in PSNR of each point, seed by seed
 
 from dataclasses import replace
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from colorlib.companion.artifacts.figures import PAPER, REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
+from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
 from colorlib.companion.steps import files
 from colorlib.companion.sweeps.spec import sweep_file, with_trained
 from colorlib.companion.sweeps.summary import (
@@ -153,7 +152,7 @@ def _dot_plot(data: pd.DataFrame, changes: pd.DataFrame, profile: Profile, refer
     """
     path, column = files(profile, "outlook")[2], "PSNR of MSE"
     names = list(dict.fromkeys(changes["point"]))
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.3, 1.1 + 0.42 * max(len(names), 1)))
         axes = figure.subplots()
         # Draw seeds, means and intervals, the methods of a point one above the other

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from colorlib.color import gray_rgb, lightness, rgb_to_lab, to_bytes
 from colorlib.colorizers import BASELINES, Colorize, Colorizer, adjust_lab, load_run
-from colorlib.companion.artifacts.figures import REFERENCE, STYLE, TRAINING, VALIDATION, Illustration, save
+from colorlib.companion.artifacts.figures import REFERENCE, TRAINING, VALIDATION, Illustration, save, style
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import Pixels, decode, shrink
 from colorlib.photos.download import PhotosMissingError
@@ -312,7 +312,7 @@ def colors_by_epoch(exploration: Exploration, method: str, photo: str, path: Pat
     columns = 4
     rows = -(-len(panels) // columns)
     height, width = truth.shape[:2]
-    with mpl.rc_context(STYLE):
+    with style():
         panel_height, gap = 1.6 * height / width, 0.4  # inches, of a panel and between two rows
         figure = Figure(figsize=(6.6, rows * panel_height + (rows - 1) * gap))
         for index, (title, picture) in enumerate(panels):
@@ -358,7 +358,7 @@ def averaged_colors(
     values = exploration.pixel_values(exploration.shown(method, photo), photo, row, column)
     similar = exploration.similar_pixels(photo, row, column)
     mean = similar.colors.mean(axis=0)
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(6.6, 2.2))
         # The input with the patch marked, and the patch enlarged
         picture, patch, plane = figure.subplots(1, 3, width_ratios=(1.3, 0.75, 1.3))
