@@ -1,6 +1,6 @@
 """Profiles: named budgets in notebooks/profiles/*.yaml, shared by notebooks and the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -91,18 +91,19 @@ def root_folder(root: str | Path | None = None) -> Path:
 
 
 def load_profile(
-    name: str, *, seeds: tuple[int, ...] | None = None, root: str | Path | None = None, folder: Path = PROFILES
+    name: str, *, seeds: Sequence[int] | None = None, root: str | Path | None = None, folder: Path = PROFILES
 ) -> Profile:
     """Read the profile `notebooks/profiles/<name>.yaml`.
 
     Args:
         name: name of the profile; `<name>-<photos>` is the same budget on other photographs.
-        seeds: seeds of its runs; None takes those in the file.
+        seeds: seeds of its runs; None or an empty list takes those in the file.
         root: folder that contains results/ and figures/; None or empty means the checkout.
         folder: folder of the profile files.
 
     Raises:
-        ValueError: there is no such profile, or it holds an unknown or invalid setting; the message names the file.
+        ValueError: there is no such profile, it holds an unknown or invalid setting (the message names the file), or
+            `seeds` is not a list of whole numbers.
     """
     # Split the name into profile and photographs. Both may contain dashes: the longest prefix that is a file wins.
     parts = name.split("-")
@@ -128,7 +129,11 @@ def load_profile(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # Apply the arguments
-    chosen = seeds or tuple(listed)
+    if seeds is not None and not (isinstance(seeds, list | tuple) and all(type(seed) is int for seed in seeds)):
+        # papermill's `-p seeds '[0]'` is a text, which tuple() splits into its characters
+        given = "".join(map(str, seeds)) if isinstance(seeds, list | tuple) else seeds
+        raise ValueError(f"seeds={given!r}: expected a list of whole numbers; with papermill write `-y 'seeds: [0]'`")
+    chosen = tuple(seeds or listed)
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may be given once")
     profile = replace(profile, seeds=chosen, root=Path(root).resolve() if root else None)

@@ -74,8 +74,10 @@ def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Pat
         root: a folder; empty for the checkout.
 
     Raises:
-        ValueError: there is no such mode.
+        ValueError: there is no such mode, or `run` is not a text.
     """
+    if not isinstance(run, str):
+        raise ValueError(f"run={run!r}: expected a path as text; with papermill write `-r run {run}`")  # noqa: TRY004
     if mode not in MODES:
         raise ValueError(f"mode={mode!r}: choose from {', '.join(MODES)}")
     if run:

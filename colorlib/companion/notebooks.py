@@ -7,7 +7,10 @@ before the start and replaced at the end, and an execution is `ok` only when eve
 
 import ast
 import json
+import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from colorlib.files import write_json, write_text
+from colorlib.profiles import PROJECT
 
 if TYPE_CHECKING:
     # nbformat is imported in the functions that use it: building jsonschema's grammar of addresses takes seconds.
@@ -47,13 +51,34 @@ class Execution:
 
 
 def code_cells(notebook: Path, *, tag: str | None = None) -> list[str]:
-    """Return the source of a notebook's code cells, or only of those with a tag."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return [
-        "".join(cell["source"])
-        for cell in cells
-        if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", ()))
-    ]
+    """Return the source of a notebook's code cells, or only of those with a tag.
+
+    Raises:
+        ValueError: the file is not a notebook; the message names it.
+    """
+    return list(_code_cells(notebook, tag).values())
+
+
+def _code_cells(notebook: Path, tag: str | None) -> dict[int, str]:
+    """Return the source of a notebook's code cells by their number among all cells, from 1."""
+    content = notebook.read_bytes()
+    marks = [line for line, text in enumerate(content.splitlines(), 1) if text.startswith((b"<<<<<<< ", b">>>>>>> "))]
+    if not content.strip():
+        reason = "the file is empty; restore it with `git restore`"
+    elif content.startswith(b"\xef\xbb\xbf"):
+        reason = "it starts with a byte-order mark; save it as UTF-8 without one"
+    elif marks:
+        reason = f"line {marks[0]} marks a merge conflict; resolve it, or restore the file with `git restore`"
+    else:
+        try:
+            return {
+                number: "".join(cell["source"])
+                for number, cell in enumerate(json.loads(content)["cells"], 1)
+                if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", ()))
+            }
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}; restore it with `git restore`"
+    raise ValueError(f"{notebook} is not a notebook: {reason}")
 
 
 def parameters_of(notebook: Path) -> dict[str, Any]:
@@ -62,19 +87,30 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     Raises:
         ValueError: there is not exactly one such cell, or it holds more than assignments of literals.
     """
-    cells = code_cells(notebook, tag="parameters")
+    cells = _code_cells(notebook, tag="parameters")
     if len(cells) != 1:
         raise ValueError(f"{notebook.name} has {len(cells)} cells tagged `parameters`; it needs one")
+    ((number, source),) = cells.items()
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "text", None) or source
+        raise ValueError(
+            f"{notebook.name}: cell {number}, its parameters cell, is not Python at {line.strip()!r} "
+            "(magics belong in another cell); it may hold only assignments of literals"
+        ) from error
     found = {}
-    for node in ast.parse(cells[0]).body:
+    for node in statements:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]):
                 try:
                     found[name] = ast.literal_eval(node.value)
                 except ValueError as error:
-                    raise ValueError(f"{notebook.name}: parameter {name} is not a literal") from error
+                    raise ValueError(f"{notebook.name}: cell {number}: parameter {name} is not a literal") from error
             case _:
-                raise ValueError(f"{notebook.name}: its parameters cell may hold only assignments of literals")
+                raise ValueError(
+                    f"{notebook.name}: cell {number}, its parameters cell, may hold only assignments of literals"
+                )
     return found
 
 
@@ -103,6 +139,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
 def execute(execution: Execution, on_line: Callable[[str], None] = lambda line: None) -> None:
     """Execute a notebook; write its executed copy, with the same bytes each time, and its record.
 
+    The kernel is this interpreter with this checkout's code; it reads no configuration of the user.
+
     Args:
         execution: the notebook, its parameters and its output files.
         on_line: called with each line that the notebook prints, as it comes.
@@ -128,20 +166,22 @@ def execute(execution: Execution, on_line: Callable[[str], None] = lambda line: 
     # Execute, and find the reason of a failure
     reason = None
     try:
-        papermill.execute_notebook(
-            execution.notebook,
-            working,
-            parameters=dict(execution.parameters),
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            stdout_file=_LineWriter(on_line),
-            execution_timeout=execution.timeout,
-            record_timing=False,
-            coalesce_streams=True,
-            # Kernels communicate over loopback; each would print a warning about that.
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        )
+        with tempfile.TemporaryDirectory(prefix="colorlib-", ignore_cleanup_errors=True) as folder:
+            papermill.execute_notebook(
+                _literal_path(execution.notebook),
+                _literal_path(working),
+                parameters=dict(execution.parameters),
+                kernel_name="python3",
+                kernel_manager_class=_kernel_manager(Path(folder)),
+                language="python",
+                progress_bar=False,
+                stdout_file=_LineWriter(on_line),
+                execution_timeout=execution.timeout,
+                record_timing=False,
+                coalesce_streams=True,
+                # Kernels communicate over loopback; each would print a warning about that.
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            )
         reason = _unfinished_cell(nbformat.read(working, as_version=4))
     except PapermillExecutionError as error:
         last = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in error.traceback][-1:]
@@ -169,6 +209,60 @@ def execute(execution: Execution, on_line: Callable[[str], None] = lambda line: 
     failed.unlink(missing_ok=True)
     # Only now, when everything else is on disk, does the record say `ok`.
     write_json(execution.record, started | {"status": "ok"})
+
+
+def _literal_path(path: Path) -> str:
+    """Return a path for papermill, which formats it with the parameters: braces are doubled."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _kernel_manager(folder: Path) -> type:
+    """Return a class of kernel managers that start this interpreter, whatever kernelspecs the user has.
+
+    Args:
+        folder: an empty folder for the kernel's connection file and for its configuration of Jupyter, IPython and
+            matplotlib.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    environment = _kernel_environment(folder)
+
+    class OwnKernelManager(AsyncKernelManager):
+        def __init__(self, **settings: Any) -> None:
+            # Without folders to search, the only kernelspec is ipykernel's own: it starts sys.executable.
+            specs = KernelSpecManager(kernel_dirs=[], data_dir=str(folder), user_kernel_dir=str(folder))
+            connection = str(folder / "connection.json")
+            super().__init__(**settings, data_dir=str(folder), connection_file=connection, kernel_spec_manager=specs)
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous there too
+            await super().start_kernel(**options, env=environment)
+
+    return OwnKernelManager
+
+
+def _kernel_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel: this checkout's code comes first, and all configuration is in `folder`."""
+    from matplotlib import font_manager, get_cachedir
+
+    left_out = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+        path = folder / name.lower()
+        path.mkdir()
+        environment[name] = str(path)
+    # An empty matplotlibrc, and the list of fonts: finding them again may take long enough for a warning in a notebook
+    settings = folder / "matplotlibrc"
+    settings.touch()
+    fonts = Path(get_cachedir(), f"fontlist-v{font_manager.FontManager.__version__}.json")
+    if fonts.is_file():
+        shutil.copy(fonts, environment["MPLCONFIGDIR"])
+    code = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return environment | {
+        "MATPLOTLIBRC": str(settings),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONPATH": os.pathsep.join(code),
+    }
 
 
 class _LineWriter:

@@ -1,16 +1,20 @@
 """Executing notebooks: parameters, failures that papermill misses, records, progress."""
 
 import io
+import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from colorlib.companion.notebook_helpers import run_directory
 from colorlib.companion.notebooks import (
     Execution,
     NotebookFailedError,
     check_parameters,
+    code_cells,
     duration_text,
     execute,
     parameters_of,
@@ -18,7 +22,8 @@ from colorlib.companion.notebooks import (
     read_record,
     stable_text,
 )
-from colorlib.profiles import NOTEBOOKS
+from colorlib.config import RunConfig
+from colorlib.profiles import NOTEBOOKS, PROJECT, load_profile
 
 SOURCES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
@@ -195,3 +200,130 @@ def test_an_output_file_of_an_earlier_execution_does_not_count(tmp_path):
     left.write_bytes(b"old")
     with pytest.raises(NotebookFailedError, match=r"figure\.png"):
         execute(execution(notebook(tmp_path, "pass"), outputs=(left,)))
+
+
+SEEN_BY_THE_KERNEL = """
+import builtins, json, os, sys
+from pathlib import Path
+import matplotlib, colorlib
+from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+Path(name).write_text(json.dumps({
+    "python": sys.executable, "code": str(Path(colorlib.__file__).parent), "startup": hasattr(builtins, "STARTED"),
+    "grid": matplotlib.rcParams["axes.grid"], "backend": matplotlib.get_backend(),
+    "folders": [os.environ["IPYTHONDIR"], os.environ["MPLCONFIGDIR"], jupyter_config_dir(), jupyter_data_dir(),
+                jupyter_runtime_dir()],
+}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["plain", "other checkout"])
+def test_no_configuration_of_the_user_reaches_a_notebook(tmp_path, monkeypatch, code):
+    home = tmp_path / "home"
+    # Kernelspecs of another interpreter, where Jupyter looks first and where it looks later
+    for folder in (tmp_path / "jupyter", home / ".local" / "share" / "jupyter", home / ".ipython"):
+        spec = {"argv": ["/no/such/python", "{connection_file}"], "display_name": "Python 3", "language": "python"}
+        (folder / "kernels" / "python3").mkdir(parents=True)
+        (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    # Code that runs at the start of the user's IPython and Python, and settings of matplotlib
+    startup = home / ".ipython" / "profile_default" / "startup" / "10.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("import builtins; builtins.STARTED = True")
+    (home / ".config" / "matplotlib").mkdir(parents=True)
+    (home / ".config" / "matplotlib" / "matplotlibrc").write_text("axes.grid: True")
+    settings = {
+        "HOME": home,
+        "JUPYTER_PATH": tmp_path / "jupyter",
+        "JUPYTER_PREFER_ENV_PATH": 0,
+        "IPYTHONDIR": home / ".ipython",
+        "PYTHONSTARTUP": startup,
+        "MPLCONFIGDIR": home / ".config" / "matplotlib",
+        "MPLBACKEND": "nonsense",
+    }
+    # The working directory is another checkout
+    (tmp_path / "work" / "colorlib").mkdir(parents=True)
+    (tmp_path / "work" / "colorlib" / "__init__.py").touch()
+    plain = execution(notebook(tmp_path, SEEN_BY_THE_KERNEL), parameters={"name": str(tmp_path / "seen.json")})
+    execute(plain)
+    expected = plain.output.read_bytes()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
+    if code == "other checkout":
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        monkeypatch.chdir(tmp_path / "work")
+    execute(plain)
+    assert plain.output.read_bytes() == expected
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["python"] == sys.executable
+    assert seen["code"] == str(PROJECT / "colorlib")
+    assert not seen["startup"]
+    assert not seen["grid"]
+    assert "inline" in seen["backend"]
+    assert len(set(seen["folders"])) == 5
+    for folder in map(Path, seen["folders"]):
+        assert home not in folder.parents
+        assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_a_path_may_contain_braces(tmp_path):
+    folder = tmp_path / "pa{per} {0}"
+    folder.mkdir()
+    run = execution(notebook(folder, "print(steps)"), parameters={"steps": 2})
+    execute(run)
+    assert sorted(path.name for path in run.output.parent.iterdir()) == ["fixture.ipynb", "record.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"\xef\xbb\xbf{}", "UTF-8"),
+        (b'{"cells": [\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n]}', r"\bline 2\b"),
+        (b'{"cells": [', "git restore"),
+        (b"\xff\xfe", "git restore"),
+        (b"[]", "git restore"),
+        (b"{}", "cells"),
+        (b'{"cells": [{}]}', "cell_type"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content, fact):
+    path = tmp_path / "fixture.ipynb"
+    path.write_bytes(content)
+    for read in (code_cells, parameters_of):
+        with pytest.raises(ValueError, match=fact) as refused:
+            read(path)
+        assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("line", ["%matplotlib inline", "!ls", "steps ="])
+def test_a_parameters_cell_that_is_not_python_is_named(tmp_path, line):
+    source = notebook(tmp_path, "pass")
+    nb = nbformat.read(source, as_version=4)
+    nb.cells[0].source = f"a = 1\n{line}"
+    nb.cells.insert(0, nbformat.v4.new_markdown_cell("# Title"))
+    nbformat.write(nb, source)
+    with pytest.raises(ValueError, match=re.escape(line)) as refused:
+        parameters_of(source)
+    assert re.search(r"fixture\.ipynb.*\bcell 2\b", str(refused.value))
+
+
+@pytest.mark.parametrize("seeds", ["[0]", tuple("[0]"), 0, [0.5], [True], ["0"]])
+def test_seeds_typed_by_hand_are_a_list_of_whole_numbers(seeds):
+    with pytest.raises(ValueError, match="seeds") as refused:
+        load_profile("smoke", seeds=seeds)
+    assert "-y" in str(refused.value)
+    if seeds == tuple("[0]"):
+        assert "'[0]'" in str(refused.value)
+
+
+@pytest.mark.parametrize("seeds", [None, (), []])
+def test_no_seeds_are_those_of_the_profile(seeds):
+    assert load_profile("smoke", seeds=seeds).seeds == load_profile("smoke").seeds
+    assert load_profile("smoke", seeds=[3, 4]).seeds == (3, 4)
+
+
+def test_a_run_typed_by_hand_is_a_text():
+    with pytest.raises(ValueError, match=r"run=2026.*-r run 2026"):
+        run_directory(2026, RunConfig(), "resume")  # type: ignore[arg-type]

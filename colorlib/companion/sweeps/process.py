@@ -6,6 +6,7 @@ A Dask scheduler and its workers import this module and no other of the package.
 import contextlib
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,11 +32,14 @@ def work(job: Mapping[str, Any], stop: Callable[[], bool]) -> dict[str, Any]:
         `outcome` (done, failed or stopped) and, after a failure, its `reason`.
     """
     # Start the process
+    code = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     directory = CHECKOUT / job["directory"]
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as stdout, (directory / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "colorlib.companion.sweeps.run"],
+            # -P: the code comes from this checkout, not from the working directory, which may be another checkout
+            [sys.executable, "-P", "-m", "colorlib.companion.sweeps.run"],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(code)},
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=log,

@@ -12,9 +12,11 @@ import psutil
 import pytest
 from helpers.sweeps import journals, kill, loaded, processes_of, read, sweep_text, until
 
+from colorlib.companion.sweeps.process import work
 from colorlib.companion.sweeps.run import DONE_BEFORE
 from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import read_summary, summary_files
+from colorlib.profiles import PROJECT
 from colorlib.runs import Run
 from colorlib.trainer import train
 
@@ -241,3 +243,16 @@ def test_a_scheduler_that_does_not_answer_is_named(folder):
     assert status == 1
     assert "tcp://127.0.0.1:9" in err
     assert "dask scheduler" in err
+
+
+@pytest.mark.slow
+def test_a_process_runs_this_checkout_wherever_it_is_started(tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    (other / "colorlib").mkdir(parents=True)
+    (other / "colorlib" / "__init__.py").write_text("open('taken', 'w').close()\n")
+    monkeypatch.chdir(other)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    # The job lacks everything but its directory: it fails, in the code of this checkout
+    assert work({"directory": str(tmp_path / "point")}, lambda: False)["outcome"] == "failed"
+    assert not (other / "taken").exists()
+    assert str(PROJECT) in (tmp_path / "point" / "log.txt").read_text()
