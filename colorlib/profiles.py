@@ -130,9 +130,7 @@ def load_profile(
         raise ValueError(f"{path}: {error}") from error
     # Apply the arguments
     if seeds is not None and not (isinstance(seeds, list | tuple) and all(type(seed) is int for seed in seeds)):
-        # papermill's `-p seeds '[0]'` is a text, which tuple() splits into its characters
-        given = "".join(map(str, seeds)) if isinstance(seeds, list | tuple) else seeds
-        raise ValueError(f"seeds={given!r}: expected a list of whole numbers; with papermill write `-y 'seeds: [0]'`")
+        raise ValueError(f"seeds={seeds!r}: expected a list of whole numbers; with papermill write `-y 'seeds: [0]'`")
     chosen = tuple(seeds or listed)
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"seeds {', '.join(map(str, chosen))}: each may be given once")

@@ -37,11 +37,10 @@ def open_profile(
             the checkout, with fresh copies of all that `results` are computed from.
         checkout: the folder that is copied from.
     """
-    chosen = tuple(seeds) or None
     if root != SCRATCH:
-        return load_profile(name, seeds=chosen, root=root)
+        return load_profile(name, seeds=seeds, root=root)
     scratch = checkout / "results" / "scratch"
-    source = load_profile(name, seeds=chosen, root=checkout)
+    source = load_profile(name, seeds=seeds, root=checkout)
     needed = inputs(source)
     for path in {path for result in results for path in (*needed.get(result, ()), *files(source, result))}:
         if not path.is_relative_to(checkout / "results"):
@@ -51,7 +50,7 @@ def open_profile(
         if path.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
-    return load_profile(name, seeds=chosen, root=scratch)
+    return load_profile(name, seeds=seeds, root=scratch)
 
 
 def read_root(root: str) -> str:
