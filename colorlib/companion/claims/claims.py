@@ -232,9 +232,9 @@ def write_claims(results: Results, *, on_claim: Callable[[Claim], None] = lambda
             f"profile {profile.name} trains another method than the paper's ({changes_text(profile.changes)}), which "
             "says nothing of the paper's claims; judge them by another profile, as with `make claims PROFILE=paper`"
         )
-    judged = judge_claims(results, on_claim=on_claim)
+    judged: dict[str, Any] = round_floats(judge_claims(results, on_claim=on_claim))
     as_json, as_markdown, as_summary = files(profile, "claims")
-    write_json(as_json, round_floats(judged))
+    write_json(as_json, judged)
     write_text(as_markdown, markdown(judged))
     write_text(as_summary, summary(judged))
     return judged

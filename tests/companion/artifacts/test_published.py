@@ -405,7 +405,7 @@ def test_the_notebook_is_executed_and_then_up_to_date(checkout: Path):
     (checkout.parent / "data" / "zhang2016-comparison").unlink()
     without = reproduce_peers(checkout)
     assert without.returncode == 1
-    assert "http://127.0.0.1:9" in without.stderr
+    assert "colorlib data fetch zhang2016" in without.stderr
     assert (results / "peers.csv").is_file()
 
 
