@@ -42,6 +42,7 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     done: list[tuple[str, bool]] = []
     profile = replace(load_profile("cpu"), root=tmp_path)
     monkeypatch.setattr(reproduction, "choose_profile", lambda name, seeds, photos, download: profile)
+    monkeypatch.setattr(reproduction, "update_seconds", lambda device: 0.9)
     monkeypatch.setattr(reproduction, "up_to_date", lambda profile, step: False)
     monkeypatch.setattr(reproduction, "ensure_photos", lambda name: None)
     monkeypatch.setattr(reproduction, "run_step", lambda profile, step, force, **told: done.append((step.name, force)))

@@ -62,6 +62,7 @@ def test_prepare_sets_the_number_of_threads(monkeypatch):
         prepare("cpu", threads=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has malloc_trim")
 def test_freed_memory_is_released_to_the_system():
     """In a process of its own, whose memory nothing else changes."""

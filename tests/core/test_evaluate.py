@@ -425,6 +425,7 @@ EMULATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="emulates processors of the x86-64 family")
 def test_pooled_scores_have_equal_bytes_on_every_processor():
     pool = (

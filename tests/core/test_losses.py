@@ -157,6 +157,7 @@ def test_the_adversarial_loss_is_pix2pixs():
     assert loss == pytest.approx(gan_loss + 200 * l1, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_discriminator_learns_to_separate_real_from_generated():
     target = RGB()
     objective, batch = Adversarial(target, 0), make_batch(target)

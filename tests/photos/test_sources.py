@@ -209,6 +209,7 @@ def test_an_interrupted_fetch_is_continued_file_by_file(source: Listed, site: Si
     assert set(site.requests) == {f"set/{name}" for name in NAMES} - here
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
 def test_a_killed_fetch_is_continued_and_its_temporary_files_removed(source: Listed, site: Site, cache: Path):
     half = {f"set/{name}" for name in NAMES[3:6]}

@@ -274,6 +274,7 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     profile = load_profile("cpu", root=tmp_path / "nothing")
     monkeypatch.setattr(reproduce, "choose_profile", lambda name, seeds, photos, download: profile)
+    monkeypatch.setattr(reproduce, "update_seconds", lambda device: 0.9)
     monkeypatch.setattr(reproduce, "run_step", lambda profile, step, **options: names.append(step.name))
     monkeypatch.setattr(reproduce, "build_claims", lambda results, claims, **options: None)
     monkeypatch.setattr(reproduce, "build_report", lambda profile, report, **options: names.append("report"))
