@@ -4,6 +4,8 @@ A loss is a scalar mean in which every photograph of the batch has the same weig
 network of its own: a discriminator, which is updated after each update of the colorization network.
 """
 
+import hashlib
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +98,8 @@ class PixelHuber(Objective):
 VGG_FILE = "vgg16-397923af.pth"
 """torchvision's VGG-16 trained on ImageNet (`VGG16_Weights.IMAGENET1K_V1`), as PyTorch's hub names it."""
 VGG_URL = f"https://download.pytorch.org/models/{VGG_FILE}"
+VGG_SHA256 = "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
+"""SHA-256 of the file, of which its name has the first digits."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Normalization of VGG-16's input, per channel of sRGB in [0, 1]."""
 
@@ -151,17 +155,32 @@ class VGG16Features(nn.Module):
 def vgg_weights() -> Mapping[str, Tensor]:
     """Return VGG-16's ImageNet weights, from PyTorch's cache or downloaded into it.
 
+    The file is verified before it is loaded, and only tensors are unpickled.
+
     Raises:
-        ValueError: they are not in the cache and cannot be downloaded; the message says how to get them.
+        ValueError: they are not in the cache and cannot be downloaded, or the file is another one; the message says how
+            to get them.
     """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+    # Download
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(VGG_URL, str(path), hash_prefix=VGG_SHA256, progress=False)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"the weights of VGG-16 cannot be downloaded ({error}): put {VGG_URL} at {path}, or set "
+                "objective=perceptual-random, whose features are random"
+            ) from error
+    # Verify and load the same open file
     try:
-        weights: Mapping[str, Tensor] = torch.hub.load_state_dict_from_url(VGG_URL, progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
-        raise ValueError(
-            f"the weights of VGG-16 cannot be downloaded ({error}): put {VGG_URL} at {path}, or set "
-            "objective=perceptual-random, whose features are random"
-        ) from error
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != VGG_SHA256:
+                raise ValueError("its SHA-256 differs")
+            file.seek(0)
+            weights: Mapping[str, Tensor] = torch.load(file, weights_only=True)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is not {VGG_URL} ({error}); delete it, so that it is downloaded again") from error
     return weights
 
 

@@ -74,7 +74,7 @@ class Picture:
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read an image file of any format that Pillow reads.
+    """Read an image file of one of the formats of `colorlib.photos.decode`.
 
     Raises:
         ValueError: it cannot be read, is no image, is damaged or too large; the message names the file and the fix.
@@ -88,10 +88,18 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
             alpha=alpha,
             dpi=_resolution(image.info.get("dpi"), tags),
             exif=_kept_exif(tags),
-            frames=int(getattr(image, "n_frames", 1)),
+            frames=_count_frames(image),
         )
     finally:
         image.close()
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Return the number of frames; 1 if it cannot be counted, so that a damaged frame does not lose the first."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except DECODE_ERRORS:
+        return 1
 
 
 def _read_exif(image: Image.Image) -> Image.Exif:

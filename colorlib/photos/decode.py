@@ -1,9 +1,11 @@
 """Decode any image file into the 8-bit sRGB pixels that a viewer would show.
 
-It takes JPEG, PNG, WebP, TIFF and everything else that Pillow reads, including gray, palette, alpha, CMYK, 16-bit and
-EXIF-rotated files. Transparent pixels are composited on white. An embedded ICC profile is applied.
+It takes the formats of `SUFFIXES` and no other, whatever the name of the file: Pillow would start Ghostscript for a
+PostScript file. Gray, palette, alpha, CMYK, 16-bit and EXIF-rotated files are included. Transparent pixels are
+composited on white. An embedded ICC profile is applied.
 """
 
+import hashlib
 import io
 import struct
 import warnings
@@ -37,9 +39,11 @@ MAX_PIXELS = 250_000_000
 """Default limit of width x height; a picture of this size takes 750 MB decoded."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
 """File name endings that count as photographs when a folder is searched."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""Pillow's names of the formats of `SUFFIXES`; PPM includes PGM, and JPEG the MPO files of some cameras."""
 DECODE_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError,
-    struct.error,
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError,
+    TypeError, ValueError, struct.error,
 )  # fmt: skip
 """Exceptions that Pillow raises for damaged files and for EXIF tags of the wrong type."""
 STRIP_ROWS = 512
@@ -93,8 +97,11 @@ def open_image(source: bytes | Path, name: str, *, max_pixels: int = MAX_PIXELS)
     Raises:
         ValueError: as `decode`, or the file cannot be read.
     """
+    if isinstance(source, Path):
+        check_regular(source)
     try:
-        picture: Image.Image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        picture: Image.Image = Image.open(opened, formats=FORMATS)
         width, height = picture.size
         fits = width * height <= max_pixels
         if fits:
@@ -103,7 +110,10 @@ def open_image(source: bytes | Path, name: str, *, max_pixels: int = MAX_PIXELS)
         else:
             picture.close()
     except UnidentifiedImageError as error:
-        raise ValueError(f"{name} is not an image that can be read; remove it or convert it to JPEG or PNG") from error
+        raise ValueError(
+            f"{name} is not an image of a format that is read ({', '.join(FORMATS)}); remove it or convert it to JPEG "
+            "or PNG"
+        ) from error
     except DECODE_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise ValueError(f"{name} cannot be read ({error.strerror}); check the path and its permissions") from error
@@ -126,16 +136,34 @@ def upright(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decode an image file on disk, as `decode` does its bytes.
+def check_regular(path: Path) -> None:
+    """Check that a path is no pipe, device or socket: reading one may never end.
 
     Raises:
-        ValueError: as `decode`, or the file cannot be read.
+        ValueError: it is one; the message names it.
     """
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        raise ValueError(f"{path} is a pipe, device or socket, not a file; remove it or name a file")
+
+
+def decode_file(path: Path, *, digest: str | None = None, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image file on disk, as `decode` does its bytes.
+
+    Args:
+        path: the file.
+        digest: SHA-256 that the decoded bytes must have; None takes any content.
+        max_pixels: largest width x height.
+
+    Raises:
+        ValueError: as `decode`, or the file cannot be read, or its content has another SHA-256.
+    """
+    check_regular(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from error
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(f"{path} was changed after its SHA-256 was computed; leave it unchanged and start again")
     return decode(data, str(path), max_pixels=max_pixels)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 CHECKSUMS = Path(__file__).parent / "checksums"
@@ -10,6 +11,8 @@ TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up. A slow download that goes on is not."""
 PARTIAL = re.compile(r"tmp[a-z0-9_]{8}")
 """Name of an incomplete download of pooch: tempfile's prefix and random characters."""
+MAX_BYTES = 100_000_000
+"""Largest size in bytes of a download: far more than any photograph of the sources takes."""
 ATTEMPTS = 3
 """Tries of one download before it fails; an answer of the 400s (not there, forbidden) is not tried again."""
 
@@ -65,7 +68,7 @@ def remove_partial_downloads(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def download(url: str, path: Path, *, digest: str | None, timeout: float = TIMEOUT) -> None:
+def download(url: str, path: Path, *, digest: str | None, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> None:
     """Download one file to `path`: the whole, verified file, or nothing.
 
     Args:
@@ -74,9 +77,10 @@ def download(url: str, path: Path, *, digest: str | None, timeout: float = TIMEO
         path: where it goes, below the cache folder; a file there with another checksum is replaced.
         digest: its SHA-256; None takes any content.
         timeout: seconds without a byte after which to give up.
+        max_bytes: size after which to give up.
 
     Raises:
-        UnreachableError: no connection, or an error from the server.
+        UnreachableError: no connection, an error from the server, an invalid answer, or a file that is too large.
         OSError: the disk is full or not writable.
         ValueError: the content has another SHA-256.
     """
@@ -96,9 +100,11 @@ def download(url: str, path: Path, *, digest: str | None, timeout: float = TIMEO
                 known_hash=f"sha256:{digest}" if digest else None,
                 fname=path.name,
                 path=path.parent,
-                downloader=pooch.HTTPDownloader(timeout=timeout),
+                downloader=partial(_fetch, timeout=timeout, max_bytes=max_bytes),
             )
             return
+        except UnreachableError:
+            raise
         except requests.RequestException as error:
             response = getattr(error, "response", None)
             refused = response is not None and response.status_code < 500
@@ -112,3 +118,24 @@ def download(url: str, path: Path, *, digest: str | None, timeout: float = TIMEO
             ) from error
         except ValueError as error:
             raise ValueError(f"{url} has another SHA-256 than the committed list; it was not kept") from error
+
+
+def _fetch(url: str, path: str, pooch: object, *, timeout: float, max_bytes: int) -> None:
+    """Download `url` to `path`, as a downloader of pooch, up to `max_bytes` bytes after decompression."""
+    import requests
+
+    size = 0
+    try:
+        with requests.get(url, timeout=timeout, stream=True) as response, Path(path).open("wb") as file:
+            response.raise_for_status()
+            for chunk in response.iter_content(chunk_size=1 << 16):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise UnreachableError(
+                        f"{url} is larger than {max_bytes:,} bytes and was not kept; check the address"
+                    )
+                file.write(chunk)
+    except (UnreachableError, requests.RequestException):
+        raise
+    except ValueError as error:  # an invalid length or address in the server's answer
+        raise UnreachableError(f"{url} could not be downloaded: the answer is invalid ({error})") from error

@@ -31,6 +31,11 @@ from colorlib.photos.download import (
 )
 from colorlib.rng import share_of_content, split_by_content
 
+MAX_MEMBER = 1_000_000
+"""Largest size in bytes of a file in an archive of CIFAR-10, whose photographs take about 2,000."""
+MAX_ARCHIVE = 1_000_000_000
+"""Largest size in bytes of an archive of CIFAR-10, packed or unpacked; 60,000 photographs take about 150 MB."""
+
 
 class Source(Protocol):
     """Interface of every source."""
@@ -292,10 +297,16 @@ class Cifar10:
     @staticmethod
     def _read(path: Path) -> dict[str, bytes]:
         """Return the JPEG files of the archive, `train/airplane/0000.jpg` -> bytes, sorted by name."""
-        files = {}
+        files, total = {}, 0
         try:
             with tarfile.open(path) as archive:
                 for member in archive:
+                    total += member.size
+                    if member.size > MAX_MEMBER or total > MAX_ARCHIVE:
+                        raise ValueError(
+                            f"{path} is no archive of CIFAR-10: with {member.name} of {member.size:,} bytes it holds "
+                            f"more than {MAX_MEMBER:,} bytes in a file or {MAX_ARCHIVE:,} in all"
+                        )
                     name = "/".join(Path(member.name).parts[-3:])
                     if member.isfile() and name.endswith(".jpg") and (content := archive.extractfile(member)):
                         files[name] = content.read()
@@ -356,7 +367,7 @@ class Cifar10:
         if self.problems() and self.problems(target):
             target.unlink(missing_ok=True)
             remove_partial_downloads(target.parent)
-            download(self.url, target, digest=None)
+            download(self.url, target, digest=None, max_bytes=MAX_ARCHIVE)
             if problems := self.problems(target):
                 target.unlink()
                 raise ValueError(f"{next(iter(problems.values()))} after its download; it was deleted, so run again")
@@ -406,7 +417,7 @@ class Torchvision:
                 pixels = _item(data, index)
             except (AttributeError, TypeError) as error:
                 raise ValueError(f"torchvision:{self.name} does not consist of pictures; try CIFAR10") from error
-            digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+            digest = _pixel_digest(pixels)
             if not own_splits:
                 part = split_by_content(digest)
             elif has_val or split == "test":
@@ -415,7 +426,8 @@ class Torchvision:
                 part = "val" if share_of_content(digest) >= 0.9 else "train"
             if part == split:
                 # Keep the index, not the pixels: a data set larger than memory stays on disk.
-                photos.append(Photo(name=f"{self.name}/{index:06d}", digest=digest, load=partial(_item, data, index)))
+                name = f"{self.name}/{index:06d}"
+                photos.append(Photo(name=name, digest=digest, load=partial(_verified_item, data, index, name, digest)))
         return tuple(photos)
 
     @staticmethod
@@ -449,8 +461,19 @@ def _item(data: Any, index: int) -> Pixels:
     return np.array(data[index][0].convert("RGB"))
 
 
+def _pixel_digest(pixels: Pixels) -> str:
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+def _verified_item(data: Any, index: int, name: str, digest: str) -> Pixels:
+    pixels = _item(data, index)
+    if _pixel_digest(pixels) != digest:
+        raise ValueError(f"torchvision:{name} was changed after its SHA-256 was computed; start again")
+    return pixels
+
+
 def _photo(path: Path, name: str, digest: str, max_pixels: int = MAX_PIXELS) -> Photo:
-    return Photo(name=name, digest=digest, load=partial(decode_file, path, max_pixels=max_pixels))
+    return Photo(name=name, digest=digest, load=partial(decode_file, path, digest=digest, max_pixels=max_pixels))
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:

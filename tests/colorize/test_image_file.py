@@ -1,5 +1,6 @@
 """Image files: the properties that a copy keeps, and those that it drops."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,22 @@ def test_a_gray_declared_transparent_is_transparent_at_16_bits_too(tmp_path: Pat
     assert picture.pixels[..., 0].tolist() == [[0, 255], [1, 0]]
     assert picture.alpha is not None
     assert picture.alpha.tolist() == [[0, 255], [255, 0]]
+
+
+def test_a_damaged_second_page_does_not_lose_the_first(tmp_path: Path):
+    pages = [Image.fromarray(noise(6, 6, seed)) for seed in (0, 1)]
+    path = tmp_path / "pages.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    data = bytearray(path.read_bytes())
+    # Overwrite the type of each entry of the second page's directory
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    (second,) = struct.unpack_from("<I", data, first + 2 + 12 * entries)
+    (entries,) = struct.unpack_from("<H", data, second)
+    for number in range(entries):
+        struct.pack_into("<H", data, second + 2 + 12 * number, 2)
+    path.write_bytes(data)
+    with pytest.raises((TypeError, ValueError)), Image.open(path) as image:
+        print(image.n_frames)
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels, noise(6, 6, 0))

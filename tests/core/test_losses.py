@@ -1,5 +1,7 @@
 """Training losses: each one against its formula, and the discriminator's update."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 
 from colorlib import losses
 from colorlib.color import lightness, rgb_to_lab
+from colorlib.files import sha256
 from colorlib.losses import (
     OBJECTIVES,
     Adversarial,
@@ -106,6 +109,33 @@ def test_a_failed_download_of_weights_names_url_folder_and_alternative(tmp_path:
         Perceptual(RGB(), 0)
     for fact in (losses.VGG_URL, str(tmp_path), "checkpoints", "objective=perceptual-random"):
         assert fact in str(error.value)
+
+
+class MakesFolder:
+    """Unpickling an instance creates a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_file_in_pytorchs_cache_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, legacy: bool):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / losses.VGG_FILE
+    path.parent.mkdir(parents=True)
+    created = tmp_path / "created"
+    torch.save(MakesFolder(created), path, _use_new_zipfile_serialization=not legacy)
+    for digest in (losses.VGG_SHA256, sha256(path)):  # without and with the right SHA-256
+        monkeypatch.setattr(losses, "VGG_SHA256", digest)
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            losses.vgg_weights()
+    assert not created.exists()
+    torch.save({"w": torch.ones(2)}, path, _use_new_zipfile_serialization=not legacy)
+    monkeypatch.setattr(losses, "VGG_SHA256", sha256(path))
+    assert torch.equal(losses.vgg_weights()["w"], torch.ones(2))
 
 
 def test_random_features_are_a_function_of_the_seed():

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from helpers.pictures import noise
 from helpers.training import make_photos
+from PIL import Image
 
+from colorlib.files import sha256
 from colorlib.photos.cache import ABANDONED, cache_key, decode_cached
 from colorlib.photos.decode import Photo, Pixels
 from colorlib.photos.registry import open_photos
+from colorlib.rng import split_by_content
 
 SIZES = [(8, 13), (21, 5), (1, 1), (8, 13)]
 
@@ -148,3 +151,19 @@ def test_a_folder_decodes_to_the_same_pixels(cache: Path, tmp_path: Path):
     for _ in range(2):
         for photo, pixels in zip(photos, photos.decode(), strict=True):
             assert np.array_equal(photo.load(), pixels)
+
+
+def test_a_photograph_changed_between_its_digest_and_its_decoding_reaches_no_cache(cache: Path, tmp_path: Path):
+    path = tmp_path / "photos" / "one.png"
+    path.parent.mkdir()
+    for number in range(100):
+        Image.fromarray(np.full((8, 8, 3), number, dtype=np.uint8)).save(path)
+        if split_by_content(sha256(path)) == "train":
+            break
+    whole, before = path.read_bytes(), open_photos(f"folder:{path.parent}", "train")
+    Image.fromarray(np.full((8, 8, 3), 255, dtype=np.uint8)).save(path)
+    with pytest.raises(ValueError, match=r"one\.png.*SHA-256"):
+        before.decode()
+    path.write_bytes(whole)
+    (pixels,) = open_photos(f"folder:{path.parent}", "train").decode()
+    assert int(pixels.max()) == number

@@ -1,5 +1,7 @@
 """Every image file decodes to the pixels that a viewer would show, or to an error that names the file and the fix."""
 
+import hashlib
+import os
 import re
 import struct
 import warnings
@@ -11,7 +13,7 @@ import pytest
 from helpers.pictures import encoded, noise, smooth
 from PIL import Image
 
-from colorlib.photos.decode import MAX_PIXELS, Pixels, decode, decode_file, open_image, srgb_pixels
+from colorlib.photos.decode import FORMATS, MAX_PIXELS, SUFFIXES, Pixels, decode, decode_file, open_image, srgb_pixels
 
 PICTURE = smooth(40, 56)
 
@@ -98,7 +100,7 @@ def test_lossless_files_are_read_exactly(kind: str, options: dict[str, object]):
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"subsampling": 0}), ("WEBP", {}), ("AVIF", {})],
+    [("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"subsampling": 0}), ("WEBP", {})],
 )
 def test_lossy_files_are_read_closely(kind: str, options: dict[str, object]):
     decoded = decode(encoded(Image.fromarray(PICTURE), kind, quality=95, **options), "x")
@@ -421,3 +423,50 @@ def test_the_gray_and_cmyk_photographs_of_imagenet_are_shown(photographs: Path):
         assert decoded.std() > 5
         if (path, size) in modes["L"]:
             assert (decoded == decoded[..., :1]).all()
+
+
+def test_a_postscript_file_named_jpg_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ghostscript = tmp_path / "bin" / "gs"
+    ghostscript.parent.mkdir()
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path / 'started'}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=os.pathsep)
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n{ } loop\n%%EOF\n")
+    for read in (decode_file, lambda path: open_image(path, str(path))):
+        with pytest.raises(ValueError, match=r"holiday\.jpg"):
+            read(path)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "ICO", "TGA", "PCX", "ICNS", "JPEG2000"])
+def test_other_formats_are_refused_by_name_whatever_their_ending(kind: str):
+    with pytest.raises(ValueError, match=r"photo\.jpg.*JPEG or PNG"):
+        decode(encoded(Image.fromarray(noise(32, 32)), kind), "photo.jpg")
+
+
+def test_every_promised_ending_has_its_format():
+    registered = Image.registered_extensions()
+    assert {registered[suffix] for suffix in SUFFIXES} == set(FORMATS)
+
+
+def test_a_jpeg_of_several_pictures_is_read():
+    first, second = (Image.fromarray(noise(16, 16, seed)) for seed in (0, 1))
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert decode(data, "x.jpg").shape == (16, 16, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_refused_at_once(tmp_path: Path):
+    os.mkfifo(tmp_path / "x.png")
+    for read in (decode_file, lambda path: open_image(path, str(path))):
+        with pytest.raises(ValueError, match=r"x\.png"):
+            read(tmp_path / "x.png")
+
+
+def test_a_file_with_another_sha256_is_not_decoded(tmp_path: Path):
+    data = encoded(Image.fromarray(noise(8, 8)), "PNG")
+    (tmp_path / "x.png").write_bytes(data)
+    assert decode_file(tmp_path / "x.png", digest=hashlib.sha256(data).hexdigest()).shape == (8, 8, 3)
+    with pytest.raises(ValueError, match=r"x\.png.*SHA-256"):
+        decode_file(tmp_path / "x.png", digest="0" * 64)

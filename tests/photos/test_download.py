@@ -177,3 +177,12 @@ def test_the_committed_lists_hold_distinct_sha256():
         listed = listed_checksums(name)
         assert all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest in listed.values())
         assert len(set(listed.values())) == len(listed)
+
+
+def test_a_file_that_is_too_large_is_given_up_and_not_kept(site: Site, cache: Path):
+    with pytest.raises(UnreachableError, match=rf"{NAME}\b.*1,199"):
+        download(PUBLIC, cache / NAME, digest=None, max_bytes=1199)
+    assert site.requests == {NAME: 1}
+    assert files_in(cache) == set()
+    download(PUBLIC, cache / NAME, digest=DIGEST, max_bytes=1200)
+    assert (cache / NAME).read_bytes() == DATA

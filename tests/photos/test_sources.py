@@ -692,3 +692,30 @@ def test_the_real_cifar10_is_as_listed(photographs: Path):
     assert len(train) + len(val) == 50_000
     assert len(val) == pytest.approx(5000, abs=300)
     assert val[17].load().shape == (32, 32, 3)
+
+
+# Files that lie
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_only_regular_files_of_a_folder_are_photographs(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(encoded(noise(8, 8, seed=number)))
+    names = open_photos(f"folder:{tmp_path}", "train").names
+    assert len(names) > 10
+    assert not {"pipe.png", "zero.png"} & set(names)
+
+
+@pytest.mark.parametrize("limit", ["MAX_MEMBER", "MAX_ARCHIVE"])
+def test_an_archive_of_large_files_is_refused_before_they_are_read(
+    cifar: Cifar10, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+):
+    monkeypatch.setattr(sources, limit, 5000)
+    path = tmp_path / ARCHIVE
+    path.write_bytes(archive({f"train/cat/{number}.jpg": bytes(3000 if limit == "MAX_ARCHIVE" else 6000)
+                              for number in range(2)}))  # fmt: skip
+    (problem,) = cifar.problems(path).values()
+    assert "5,000" in problem
+    assert str(path) in problem
