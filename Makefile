@@ -7,6 +7,7 @@ SEEDS   ?=
 FORCE   ?=
 TRAIN   ?=
 RETRAIN ?=
+QUICK   ?=
 LAB     ?=
 TORCH   ?=
 VENV    := .venv
@@ -19,7 +20,7 @@ OPTIONS  = --profile $(call quote,$(PROFILE)) $(if $(PHOTOS),--photos $(call quo
 TORCH   := $(or $(TORCH),$(shell cat $(VENV)/torch 2>/dev/null),default)
 # What decides whether .venv must be installed again; a moved or copied checkout has another folder.
 STAMP    = (echo $(call quote,$(CURDIR)); echo $(call quote,$(TORCH)); cat requirements.txt pyproject.toml)
-MISTYPED := $(strip $(foreach name,profile photos seeds force train retrain lab torch sweep python,$(if $(filter command line,$(origin $(name))),$(name))))
+MISTYPED := $(strip $(foreach name,profile photos seeds force train retrain quick lab torch sweep python,$(if $(filter command line,$(origin $(name))),$(name))))
 ifneq ($(MISTYPED),)
 $(error $(MISTYPED): settings are written in capitals, for example `make reproduce PROFILE=cpu`)
 endif
@@ -33,7 +34,7 @@ export PIP_USER = 0
 
 help:
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9_-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nsettings\n  PROFILE=auto|smoke|cpu|paper|…  PHOTOS=name  SEEDS=0,1,2  FORCE=1  TRAIN=no (use the runs that exist)  RETRAIN=1 (verify)\n  SWEEP=name  DRY=1 (sweep)  LAB="--no-browser --port 9000" (lab)  TORCH=cpu (setup: the small build, Linux)\n'
+	@printf '\nsettings\n  PROFILE=auto|smoke|cpu|paper|…  PHOTOS=name  SEEDS=0,1,2  FORCE=1  TRAIN=no (use the runs that exist)  RETRAIN=1 QUICK=1 (verify)\n  SWEEP=name  DRY=1 (sweep)  LAB="--no-browser --port 9000" (lab)  TORCH=cpu (setup: the small build, Linux)\n'
 
 ## start here
 setup: ## .venv from requirements.txt, with colorlib in it
@@ -67,8 +68,8 @@ lab: setup ## JupyterLab on notebooks/, explore.ipynb first (LAB='--no-browser',
 reproduce: setup ## train, draw the figures and tables, build the report
 	@$(RUN) reproduce $(OPTIONS)
 
-verify: setup ## check that the committed results still follow from the code (RETRAIN=1: retrain)
-	@$(RUN) verify $(if $(filter-out auto,$(PROFILE)),--profile $(call quote,$(PROFILE))) $(if $(RETRAIN),--retrain)
+verify: setup ## check that the committed results still follow from the code (RETRAIN=1: retrain; QUICK=1: ten seconds)
+	@$(RUN) verify $(if $(filter-out auto,$(PROFILE)),--profile $(call quote,$(PROFILE))) $(if $(RETRAIN),--retrain) $(if $(QUICK),--quick)
 
 ## one result, from the runs that exist
 figure1: setup ## Figure 1: the loss curve

@@ -75,6 +75,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
     doctor             this machine, and time and disk space of each profile on it
     verify/            check that the committed results still follow from the code
         verify         all checks of a profile
+        consistency    agreement of committed files with each other
         rerun          recompute scores, retrain runs
         compare        compare two files by kind
 ```

@@ -7,6 +7,7 @@ import argparse
 import io
 import logging
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -328,29 +329,44 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib verify`."""
     parser.add_argument("--profile", help="one profile (default: all with committed results)")
     parser.add_argument("--retrain", action="store_true", help="also retrain every run and compare its results")
+    parser.add_argument("--quick", action="store_true", help="only checks that take seconds: nothing is scored")
+    parser.add_argument("--sample-seed", type=int, help="draw the same photographs again (default: others each time)")
 
 
 def verify(options: argparse.Namespace) -> int:
     """Check that the committed results still follow from the code."""
     from colorlib.companion.verify import verify as verification
     from colorlib.companion.verify.compare import Outcome
+    from colorlib.companion.verify.consistency import complete
     from colorlib.profiles import PROJECT, load_profile
 
     names = [options.profile] if options.profile else verification.committed_profiles()
     if not names:
         raise ValueError("no results are committed yet; `make reproduce PROFILE=cpu` writes some")
+    if options.retrain and options.quick:
+        raise ValueError("--quick and --retrain exclude each other; choose one")
+    sample_seed = options.sample_seed
+    if sample_seed is None:
+        sample_seed = random.SystemRandom().randrange(10**6)
+    if not options.quick:
+        print(f"photographs are drawn with --sample-seed {sample_seed}", flush=True)
     # Run the checks of each profile, printing each result as it comes
-    checks, environments = [], []
+    checks, environments = list(complete(PROJECT)) if not options.profile else [], []
+    for check in checks:
+        print(verification.terminal(check), flush=True)
     for profile in map(load_profile, names):
         environments.append(f"{profile.name}: {verification.environment(profile)}")
         print(environments[-1], flush=True)
-        for check in verification.verify(profile, retrain=options.retrain):
+        for check in verification.verify(
+            profile, retrain=options.retrain, quick=options.quick, sample_seed=sample_seed
+        ):
             print(verification.terminal(check), flush=True)
             checks.append(check)
     # Write the page of all results
     page = PROJECT / "results" / verification.PAGE
     verification.write_page(checks, environments, page)
     print(f"{verification.verdict(checks)}; see {page.relative_to(PROJECT).as_posix()}")
+    print(verification.not_covered(retrain=options.retrain, quick=options.quick))
     return 1 if any(check.outcome == Outcome.DIFFERS for check in checks) else 0
 
 

@@ -1,7 +1,6 @@
 """A profile that is trained and scored in seconds on the bundled photographs, with all that `verify` compares."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def make_tiny_profile(root: Path) -> Profile:
     """Train, score and draw everything but notebooks and the report, and list it."""
     profile = Profile(name="tiny", settings=SETTINGS, seeds=(0,), root=root)
     run = profile.run(0)
-    for _ in train(replace(profile.config, keep_epochs=(1,)), run, device="cpu"):
+    for _ in train(profile.config, run, device="cpu"):
         pass
     for _ in score_run(run, device=prepare("cpu")):
         pass

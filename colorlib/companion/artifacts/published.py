@@ -7,8 +7,9 @@ results/<profile>/peers.csv, peers.md    the table, near gray photographs left o
 ```
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -21,7 +22,7 @@ from colorlib.companion.tables import Column, Table, measures, spread, summaries
 from colorlib.evaluate import baseline_methods, by_method, network_methods, score
 from colorlib.files import sha256, sha256_of_names, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
-from colorlib.photos import find_source, open_photos
+from colorlib.photos import PhotoSet, find_source, open_photos
 from colorlib.photos.decode import Photo, Pixels
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
@@ -65,13 +66,21 @@ def score_published(profile: Profile, *, device: torch.device) -> Iterator[tuple
     rows: list[tuple[int | None, Score]] = []
     yield 0, len(truths)
     for done, (truth, simple, *networks) in enumerate(zip(truths, baselines, *passes.values(), strict=True), start=1):
-        rows += [(None, row) for row in (*simple, *_score_files(truth, by_name))]
+        rows += [(None, row) for row in (*simple, *score_files_of(truth, by_name))]
         rows += [(seed, row) for seed, found in zip(passes, networks, strict=True) for row in found]
         yield done, len(truths)
     # Write the scores, method by method, and the hashes of everything that was scored
     ordered = [row for method in _order(rows) for row in rows if row[1].method == method]
+    record = scored_record(profile, truths, published)
+    per_image, scored = files(profile, "published_scores")
+    write_text(per_image, csv_text([{"seed": "" if seed is None else seed, **asdict(row)} for seed, row in ordered]))
+    write_json(scored, record)
+
+
+def scored_record(profile: Profile, truths: PhotoSet, published: Sequence[Photo]) -> dict[str, Any]:
+    """Return the content of scored.json: what the scores were computed from."""
     first = Run(profile.run(profile.seeds[0]))
-    record = {
+    return {
         "photos": {"source": SOURCE, "split": "test", "count": len(truths), "sha256": truths.digest},
         "published": {
             "count": len(published),
@@ -81,12 +90,9 @@ def score_published(profile: Profile, *, device: torch.device) -> Iterator[tuple
         "updates": load_tensors(first.weights).step,
         "weights_sha256": {str(seed): sha256(Run(profile.run(seed)).weights) for seed in profile.seeds},
     }
-    per_image, scored = files(profile, "published_scores")
-    write_text(per_image, csv_text([{"seed": "" if seed is None else seed, **asdict(row)} for seed, row in ordered]))
-    write_json(scored, record)
 
 
-def _score_files(truth: Photo, by_name: dict[str, Photo]) -> list[Score]:
+def score_files_of(truth: Photo, by_name: dict[str, Photo]) -> list[Score]:
     """Return the scores of the published files of one ground truth: of `gt/NAME`, `FOLDER/NAME` for each of `PEERS`."""
     pixels = _channels_first(truth.load())
     found = {method: by_name[truth.name.replace("gt", folder, 1)] for method, folder in PEERS.items()}

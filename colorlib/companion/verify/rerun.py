@@ -1,31 +1,58 @@
 """Checks that repeat the work behind the committed results: scoring some photographs, training runs or one epoch."""
 
+import json
 import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
+from colorlib.color import lightness
+from colorlib.colorizers import Colorize
+from colorlib.companion.artifacts import published
+from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import read_rows
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
 from colorlib.config import RunConfig, config_of_record
+from colorlib.data import VALIDATION_PHOTOS, center_crops
 from colorlib.device import prepare
-from colorlib.evaluate import baseline_methods, network_methods, read_scores, score, score_run, scored_photos
+from colorlib.evaluate import (
+    baseline_losses,
+    baseline_methods,
+    network_methods,
+    read_scores,
+    score,
+    score_run,
+    scored_photos,
+)
+from colorlib.losses import OBJECTIVES, Batch, Objective
 from colorlib.metrics import Score
+from colorlib.photos import PhotoSet, find_source, open_photos
 from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import Profile
 from colorlib.provenance import hardware, versions
 from colorlib.runs import Epoch, Run
-from colorlib.trainer import train
+from colorlib.targets import TARGETS
+from colorlib.trainer import build_network, train
 
 PHOTOGRAPHS = 10
-"""The number of test photographs that are scored again, spread evenly over the split."""
+"""The number of test photographs that are scored again, drawn at random at each call."""
+OTHER_PHOTOGRAPHS = 3
+"""The number of photographs of each other data set that are scored again."""
 SCORE_TOLERANCE = 1e-3
 """Relative tolerance of a score on another processor or with other versions: float32 sums in another order move a
 value of 8 bits here and there by one level."""
+WEIGHTS_TOLERANCE = 1e-4
+"""Relative tolerance of a validation loss that committed weights give on another processor: float32 sums in another
+order over thousands of pixels, which changes a mean by about 1e-6."""
+EPOCHS_TOLERANCE = 0.01
+"""The same for the weights of kept epochs, which are float16: rounding changes each by up to 0.05 %, and the loss by
+less than this."""
 LOSS_TOLERANCE = 0.05
 """Relative tolerance of the losses of the first epoch in another environment. Rounding differences grow with every
 update: 1.9 % were seen between processors with and without AVX-512."""
@@ -45,32 +72,209 @@ def environment_differences(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def rescored(profile: Profile) -> Iterator[Check]:
-    """Score the committed weights and the baselines again on some test photographs: a check for each seed, and one."""
-    # Open the photographs
+def rescored(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
+    """Score the committed weights and the baselines again on some test photographs, drawn at random.
+
+    Published colorizations and, of the profile's networks, the photographs of other data sets are drawn in the same
+    way, where they are on this machine.
+
+    Args:
+        profile: the profile.
+        sample_seed: seed of the draw.
+
+    Yields:
+        A check for each seed, and one for the baselines of each data set.
+    """
+    # Score the baselines
     subject = f"results/{profile.name}/per_image.csv"
+    drawn = f"{PHOTOGRAPHS} photographs drawn with --sample-seed {sample_seed}"
     try:
-        chosen = scored_photos(profile.photos).at_most(PHOTOGRAPHS)
+        chosen = drawn_photos(scored_photos(profile.photos), sample_seed)
         methods = baseline_methods(profile.photos)
     except PhotosMissingError as error:
-        yield _not_checked(f"{subject}, {PHOTOGRAPHS} photographs", "rescored", error)
+        yield _not_checked(f"{subject}, {drawn}", "rescored", error)
         return
-    # Score the baselines
+    exact = not environment_differences(Run(profile.run(profile.seeds[0])).record())
     committed = [row for seed, row in read_rows(profile.results / "per_image.csv") if seed is None]
     baselines = [row for rows in score(methods, chosen) for row in rows]
-    exact = not environment_differences(Run(profile.run(profile.seeds[0])).record())
     yield _compare_scores(f"{subject}, baselines", committed, baselines, exact)
     # Score the runs
     for seed in profile.seeds:
         run = Run(profile.run(seed))
-        exact = not environment_differences(run.record())
         where = f"results/{profile.name}/seed-{seed}/weights.safetensors"
         try:
+            exact = not environment_differences(run.record())
             rows = [row for rows in score(network_methods(run.path, prepare("cpu")), chosen) for row in rows]
+            committed = read_scores(run.path / "per_image.csv")
         except ValueError as error:
             yield Check(subject=where, how="rescored", outcome=Outcome.DIFFERS, detail=str(error))
             continue
-        yield _compare_scores(where, read_scores(run.path / "per_image.csv"), rows, exact)
+        yield _compare_scores(where, committed, rows, exact)
+        yield from _other_photos_rescored(profile, seed, sample_seed)
+    yield from _published_rescored(profile, methods, sample_seed)
+
+
+def drawn_photos(photos: PhotoSet, sample_seed: int, count: int = PHOTOGRAPHS) -> PhotoSet:
+    """Return `count` photographs drawn at random, in their order; all of them if there are no more."""
+    numbers = range(len(photos))
+    drawn = sorted(random.Random(sample_seed).sample(numbers, min(count, len(photos))))
+    return replace(photos, photos=tuple(photos.photos[number] for number in drawn))
+
+
+def _other_photos_rescored(profile: Profile, seed: int, sample_seed: int) -> Iterator[Check]:
+    """Score a run again on photographs of the other data sets that it was scored on."""
+    run = Run(profile.run(seed))
+    others = {other.photos: cross_dataset_scores(profile, other, seed) for other in compared_profiles(profile)[1:]}
+    for photos, path in others.items():
+        if photos == profile.photos:
+            continue
+        subject = f"results/{profile.name}/seed-{seed}/{path.name}"
+        try:
+            chosen = drawn_photos(scored_photos(photos), sample_seed, OTHER_PHOTOGRAPHS)
+        except PhotosMissingError as error:
+            yield _not_checked(subject, "rescored", error)
+            continue
+        try:
+            rows = [row for rows in score(network_methods(run.path, prepare("cpu")), chosen) for row in rows]
+            yield _compare_scores(subject, read_scores(path), rows, not environment_differences(run.record()))
+        except ValueError as error:
+            yield Check(subject=subject, how="rescored", outcome=Outcome.DIFFERS, detail=str(error))
+
+
+def _published_rescored(profile: Profile, baselines: Mapping[str, Colorize], sample_seed: int) -> Iterator[Check]:
+    """Score published colorizations, baselines and runs again on some photographs of `published.SOURCE`."""
+    path, scored = files(profile, "published_scores")
+    if not path.is_file():
+        return
+    subject = f"results/{profile.name}/peers/{path.name}"
+    try:
+        truths = open_photos(published.SOURCE, "test")
+        by_name = {photo.name: photo for photo in find_source(published.SOURCE).photos(published.OTHERS)}
+    except PhotosMissingError as error:
+        yield _not_checked(subject, "rescored", error)
+        return
+    chosen = drawn_photos(truths, sample_seed)
+    committed = read_rows(path)
+    rows = [row for photo in chosen for row in published.score_files_of(photo, by_name)]
+    rows += [row for found in score(baselines, chosen) for row in found]
+    without_seed = [row for seed, row in committed if seed is None]
+    yield _compare_scores(f"{subject}, published results and baselines", without_seed, rows, exact=False)
+    for seed in profile.seeds:
+        rows = [row for found in score(network_methods(profile.run(seed), prepare("cpu")), chosen) for row in found]
+        own = [row for owner, row in committed if owner == seed]
+        yield _compare_scores(f"{subject}, seed {seed}", own, rows, exact=False)
+    # Compare the hashes of what was scored
+    record = json.loads(scored.read_text(encoding="utf-8"))
+    expected = published.scored_record(profile, truths, list(by_name.values()))
+    differing = [name for name in expected if record.get(name) != expected[name]]
+    yield Check(
+        subject=f"results/{profile.name}/peers/{scored.name}",
+        how="rescored",
+        outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
+        detail=f"{', '.join(differing)} differ" if differing else "the same photographs, files and weights",
+    )
+
+
+def baselines_recomputed(profile: Profile) -> Iterator[Check]:
+    """Compute the validation losses of the baselines again."""
+    path = files(profile, "data")[1]
+    subject = f"results/{profile.name}/{path.name}"
+    if not path.is_file():
+        return
+    try:
+        losses = baseline_losses(profile.photos, profile.config.crop_size)
+    except PhotosMissingError as error:
+        yield _not_checked(subject, "rescored", error)
+        return
+    recorded = json.loads(path.read_text(encoding="utf-8"))["validation_mse"]
+    wrong = [
+        f"{name}: {recorded.get(name)!r} then, {loss!r} now"
+        for name, loss in losses.items()
+        if not math.isclose(recorded.get(name, math.nan), loss, rel_tol=WEIGHTS_TOLERANCE)
+    ]
+    yield Check(
+        subject=subject,
+        how="rescored",
+        outcome=Outcome.DIFFERS if wrong or list(recorded) != list(losses) else Outcome.PASSED,
+        detail="; ".join(wrong) or f"the losses of {', '.join(losses)}",
+    )
+
+
+def weights_validated(profile: Profile) -> Iterator[Check]:
+    """Compute the validation losses of committed weights, final and kept ones, and compare them with history.csv.
+
+    This ties weights to the history that they were trained with: it needs no training.
+    """
+    for seed in profile.seeds:
+        run, config = Run(profile.run(seed)), profile.run_config(seed)
+        where = f"results/{profile.name}/seed-{seed}"
+        try:
+            crops = _validation_crops(config)
+        except PhotosMissingError as error:
+            yield _not_checked(f"{where}/weights.safetensors, validation loss", "validated", error)
+            continue
+        kept = [(epoch, run.epoch_weights(epoch), EPOCHS_TOLERANCE) for epoch in config.keep_epochs]
+        kept = [(epoch, path, limit) for epoch, path, limit in kept if path.is_file() and epoch < config.epochs]
+        for epoch, path, limit in (*kept, (config.epochs, run.weights, WEIGHTS_TOLERANCE)):
+            subject = f"{where}/{path.relative_to(run.path).as_posix()}, validation loss of epoch {epoch}"
+            try:
+                then = run.history()[epoch - 1]["validation_loss"]
+                now = _validation_loss(config, run.read_weights(None if path == run.weights else epoch), crops)
+            except _NoLossError as error:
+                yield _not_checked(subject, "validated", error)
+                break
+            except Exception as error:  # noqa: BLE001 - whatever damaged weights or a damaged history cause
+                detail = f"it cannot be validated: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                yield Check(subject=subject, how="validated", outcome=Outcome.DIFFERS, detail=detail)
+                continue
+            relative = abs(now - then) / abs(then)
+            yield Check(
+                subject=subject,
+                how="validated",
+                outcome=Outcome.PASSED if relative <= limit else Outcome.DIFFERS,
+                detail=f"{then!r} in history.csv, {now!r} now: {relative:.1g} apart; limit {limit:g}",
+            )
+
+
+class _NoLossError(ValueError):
+    """The loss is not a function of the network's weights alone."""
+
+
+@lru_cache(maxsize=2)
+def _crops_of(photos: str, crop_size: int) -> torch.Tensor:
+    validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
+    return center_crops(validation.decode(), validation.names, crop_size)
+
+
+def _validation_crops(config: RunConfig) -> torch.Tensor:
+    return _crops_of(config.photos, config.crop_size)
+
+
+@torch.inference_mode()
+def _validation_loss(config: RunConfig, state: Mapping[str, torch.Tensor], crops: torch.Tensor) -> float:
+    """Return the validation loss of weights, as training computes it.
+
+    Args:
+        config: the run's settings.
+        state: the weights, float32.
+        crops: `(N, 3, S, S)` uint8, the validation photographs' center crops.
+    """
+    target = TARGETS[config.target]()
+    objective = OBJECTIVES[config.objective](target, config.seed)
+    if objective.state():
+        raise _NoLossError(f"the loss of objective={config.objective} depends on more than the network's weights")
+    if type(objective).fit is not Objective.fit:  # decoding the training photographs can take a minute
+        objective.fit(open_photos(config.photos, "train").decode())
+    network = build_network(config)
+    network.load_state_dict(dict(state))
+    network.eval()
+    total = 0.0
+    for piece in torch.split(crops, config.batch_size):
+        rgb, light = piece.float() / 255.0, lightness(piece)
+        batch = Batch(L=light, rgb=rgb, target=target.encode(rgb), weight=1.0)
+        output = network((light / 100.0).contiguous(memory_format=torch.channels_last))
+        total += float(objective(output, batch)) * len(piece)
+    return total / len(crops)
 
 
 def _compare_scores(subject: str, committed: Sequence[Score], rows: Sequence[Score], exact: bool) -> Check:

@@ -11,19 +11,40 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from colorlib.companion.pipeline import MANIFEST, Output, committed_files, outputs, read_manifest, root_of
+from colorlib.companion.pipeline import (
+    MANIFEST,
+    Output,
+    committed_files,
+    nested_profiles,
+    outputs,
+    read_manifest,
+    root_of,
+)
 from colorlib.companion.report.notebook_html import TEMPLATES
 from colorlib.companion.report.page import README, current
 from colorlib.companion.results import Results
 from colorlib.companion.steps import steps
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
-from colorlib.companion.verify.rerun import environment_differences, first_epoch_retrained, rescored, retrained
+from colorlib.companion.verify.consistency import consistent, guarded, linked, notebooks_agree
+from colorlib.companion.verify.rerun import (
+    baselines_recomputed,
+    environment_differences,
+    first_epoch_retrained,
+    rescored,
+    retrained,
+    weights_validated,
+)
 from colorlib.files import sha256, write_text
 from colorlib.profiles import PROJECT, Profile
 
 PAGE = "verify.html"
+SLOW_OUTPUTS = ("figures2_3", "claims")
+"""Outputs that run a network, which takes more than a second."""
+NESTED_OUTPUTS = ("metrics of seed", "scores", "table1")
+"""Outputs of a nested profile, by the start of their name."""
 
 
 def committed_profiles() -> list[str]:
@@ -32,27 +53,51 @@ def committed_profiles() -> list[str]:
     return [name for name in names if name != "smoke" and not name.endswith("-bundled")]
 
 
-def verify(profile: Profile, *, retrain: bool = False) -> Iterator[Check]:
-    """Check the committed results and figures of a profile.
+def verify(profile: Profile, *, retrain: bool = False, quick: bool = False, sample_seed: int = 0) -> Iterator[Check]:
+    """Check the committed results and figures of a profile and of its nested profiles.
 
     Args:
         profile: the profile.
         retrain: also retrain every run, which takes as long as training took.
+        quick: only what takes seconds: lists, agreement of files with each other, outputs that need no network.
+        sample_seed: seed of the draw of the photographs that are scored again.
 
     Yields:
         Each check when it is done, the quick ones first.
-
-    Raises:
-        ValueError: a run of the profile is missing.
     """
+    folder_name = f"results/{profile.name}"
     yield from as_listed(profile)
+    yield from linked(profile)
+    yield from consistent(profile)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        yield from rebuilt(profile, scratch)
-        yield from rescored(profile)
-        yield from first_epoch_retrained(profile, scratch)
+        yield from guarded(folder_name, "rebuilt", lambda: rebuilt(profile, scratch, quick=quick))
+        if not quick:
+            yield from guarded(f"{folder_name}/notebooks", "repeated", lambda: notebooks_agree(profile, scratch))
+        yield from nested_rebuilt(profile)
+        if quick:
+            return
+        yield from guarded(folder_name, "rescored", lambda: baselines_recomputed(profile))
+        for owner in (profile, *nested_profiles(profile)):
+            where = f"results/{owner.name}"
+            yield from guarded(where, "validated", partial(weights_validated, owner))
+        for owner in (profile, *nested_profiles(profile)):
+            where = f"results/{owner.name}"
+            yield from guarded(where, "rescored", partial(rescored, owner, sample_seed))
+        yield from guarded(folder_name, "retrained", lambda: first_epoch_retrained(profile, scratch))
         if retrain:
-            yield from retrained(profile, scratch / "retrained")
+            yield from guarded(folder_name, "retrained", lambda: retrained(profile, scratch / "retrained"))
+
+
+def not_covered(*, retrain: bool, quick: bool) -> str:
+    """Return a sentence with what the checks of this call do not cover."""
+    parts = [] if retrain else ["losses of epochs without kept weights", "how the weights were trained"]
+    if quick:
+        parts += ["scores and losses of the weights", "claims and figures that run a network", "executed notebooks"]
+    else:
+        parts.append("scores of photographs that were not drawn")
+    parts += ["points of sweeps beyond the agreement of their files", "times, hardware and commits in records"]
+    return f"not covered {'' if retrain else 'without retraining'}: {'; '.join(parts)}".replace("covered :", "covered:")
 
 
 def as_listed(profile: Profile) -> Iterator[Check]:
@@ -84,7 +129,19 @@ def as_listed(profile: Profile) -> Iterator[Check]:
         )
 
 
-def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
+def nested_rebuilt(profile: Profile) -> Iterator[Check]:
+    """Rebuild scores and tables of the profiles whose files stand in the list of `profile`."""
+    for owner in nested_profiles(profile):
+        with tempfile.TemporaryDirectory() as folder:
+            scratch = Path(folder)
+            yield from guarded(
+                f"results/{owner.name}",
+                "rebuilt",
+                partial(rebuilt, owner, scratch, quick=True, nested=True),
+            )
+
+
+def rebuilt(profile: Profile, scratch: Path, *, quick: bool = False, nested: bool = False) -> Iterator[Check]:
     """Rebuild the outputs of a profile in a scratch folder, and compare each with the committed one.
 
     Later outputs are rebuilt from the rebuilt ones before them, not from committed copies.
@@ -92,6 +149,8 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
     Args:
         profile: the profile.
         scratch: an empty folder, which then holds copies of all inputs, and the rebuilt outputs.
+        quick: skip `SLOW_OUTPUTS`.
+        nested: rebuild only `NESTED_OUTPUTS`; the list that holds the others is another profile's.
 
     Raises:
         ValueError: a run of the profile is missing.
@@ -103,6 +162,8 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
     _copy_inputs(committed_outputs, root, scratch)
     # Find the outputs that are committed
     try:
+        if nested:
+            raise ValueError("a nested profile has no list")
         listed = set(read_manifest(profile))
     except ValueError:  # reported by `as_listed`; compare every output that exists
         listed = {path.relative_to(root).as_posix() for made in committed_outputs.values() for path in made.files}
@@ -114,19 +175,21 @@ def rebuilt(profile: Profile, scratch: Path) -> Iterator[Check]:
         # The scratch folder has no lists of other profiles, so it may have outputs that the checkout has not.
         if label not in committed_outputs or not listed.intersection(names):
             continue
+        if (quick and label in SLOW_OUTPUTS) or (nested and not label.startswith(NESTED_OUTPUTS)):
+            continue
         # A file that is an input of other outputs was copied: remove it, or it could pass without being made
         for path in set(output.files) - set(output.inputs):
             path.unlink(missing_ok=True)
         try:
             output.make()
-        except (ValueError, OSError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a damaged input causes
             detail = f"not possible: {error}"
             yield Check(subject=", ".join(names), how="rebuilt", outcome=Outcome.DIFFERS, detail=detail)
             continue
         for name, path in zip(names, output.files, strict=True):
             yield compare_files(name, "rebuilt", root / name, path)
     # Compare the README, which holds tables of several profiles
-    if profile.root is None:
+    if profile.root is None and not nested:
         text = README.read_text(encoding="utf-8")
         write_text(scratch / README.name, current(text))
         yield compare_files(README.name, "rebuilt", README, scratch / README.name)
@@ -147,7 +210,10 @@ def environment(profile: Profile) -> str:
     Raises:
         ValueError: a run of the profile is missing.
     """
-    found = {difference for record in Results(profile).records for difference in environment_differences(record)}
+    try:
+        found = {difference for record in Results(profile).records for difference in environment_differences(record)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"The environment of the runs is not known, because a run.json cannot be read ({error})."
     if not found:
         return "This environment is the recorded one: everything must have equal bytes."
     return (

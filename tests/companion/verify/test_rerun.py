@@ -11,10 +11,20 @@ from helpers.tiny_profile import change_digit, make_tiny_profile
 from colorlib.checkpoint import load_tensors, save_tensors
 from colorlib.companion.verify import rerun
 from colorlib.companion.verify.compare import Check, Outcome
-from colorlib.companion.verify.rerun import environment_differences, first_epoch_retrained, rescored, retrained
+from colorlib.companion.verify.rerun import (
+    baselines_recomputed,
+    environment_differences,
+    first_epoch_retrained,
+    rescored,
+    retrained,
+    weights_validated,
+)
+from colorlib.device import prepare
+from colorlib.evaluate import score_run
 from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
+from colorlib.trainer import train
 
 pytestmark = pytest.mark.slow
 
@@ -158,3 +168,34 @@ def test_without_photographs_nothing_is_checked(copy: Profile, tmp_path: Path, m
         (check,) = checks
         assert check.outcome == Outcome.NOT_CHECKED
         assert "not on this machine" in check.detail
+
+
+def test_weights_of_another_training_are_named(copy: Profile):
+    """Weights that were trained longer than their history, with scores that were made of them."""
+    run = Run(copy.run(0))
+    assert differing(list(weights_validated(copy))) == []
+    longer = Run(copy.results / "longer")
+    for _ in train(dataclasses.replace(copy.config, epochs=6), longer.path, device="cpu"):
+        pass
+    run.write_weights(load_tensors(longer.weights).state, step=copy.config.updates)
+    for _ in score_run(run.path, device=prepare("cpu")):
+        pass
+    assert differing(list(rescored(copy))) == []
+    assert [subject.partition(",")[0] for subject in differing(list(weights_validated(copy)))] == [
+        "results/tiny/seed-0/weights.safetensors"
+    ]
+
+
+def test_a_changed_kept_epoch_is_named(copy: Profile):
+    path = Run(copy.run(0)).epoch_weights(1)
+    held = load_tensors(path)
+    held.state[sorted(held.state)[0]].view(-1)[0] += 5.0
+    save_tensors(path, held.state, step=held.step)
+    (subject,) = differing(list(weights_validated(copy)))
+    assert "epoch-001" in subject
+
+
+def test_changed_losses_of_baselines_are_named(copy: Profile):
+    assert differing(list(baselines_recomputed(copy))) == []
+    change_digit(copy.results / "baselines.json", r"0\.\d{4}")
+    assert differing(list(baselines_recomputed(copy))) == ["results/tiny/baselines.json"]

@@ -243,7 +243,7 @@ def test_the_command_fails_if_something_differs(
     monkeypatch.setattr(verify, "environment", lambda profile: "the recorded one")
     outcomes = [Outcome.PASSED, Outcome.NOT_CHECKED]
 
-    def checked(profile: Profile, *, retrain: bool) -> list[Check]:
+    def checked(profile: Profile, **options: object) -> list[Check]:
         return [Check(subject="it", how="rebuilt", outcome=outcome, detail="so") for outcome in outcomes]
 
     monkeypatch.setattr(verify, "verify", checked)
