@@ -47,12 +47,13 @@ install:
 	@echo $(call quote,$(TORCH)) > $(VENV)/torch
 	@echo "installing the packages of requirements.txt into $(VENV) (some minutes)"
 ifeq ($(TORCH),cpu)
-	@# uv knows where PyTorch's CPU builds are; the CUDA libraries are left out of the list.
-	$(BIN)/python -m pip install --quiet $$(grep '^uv==' requirements.txt)
-	grep -vE '^(nvidia-|cuda-|triton==)' requirements.txt > $(VENV)/requirements-cpu.txt
-	$(BIN)/uv pip install --python $(BIN)/python --torch-backend cpu -r $(VENV)/requirements-cpu.txt
+	@# uv knows where PyTorch's CPU builds are. The list holds no SHA-256 of them, so these two packages alone are not compared.
+	awk '/^[^ ]/ { kept = /^uv==/ } kept' requirements.txt > $(VENV)/requirements-uv.txt
+	awk '/^[^ ]/ { left_out = /^(nvidia-|cuda-|triton==)/; cpu = /^(torch|torchvision)==/ } left_out || (cpu && /--hash/) { next } cpu { sub(/ *\\$$/, "") } 1' requirements.txt > $(VENV)/requirements-cpu.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/requirements-uv.txt
+	$(BIN)/uv pip install --python $(BIN)/python --torch-backend cpu --verify-hashes -r $(VENV)/requirements-cpu.txt
 else
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
 endif
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@$(STAMP) > $(VENV)/installed
@@ -85,7 +86,7 @@ peers: setup ## other people's colorizers on the same photographs
 	@$(RUN) reproduce $(OPTIONS) --only 06_peers
 
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
-	@$(RUN) claims --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS)))
+	@$(RUN) claims --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS))) $(if $(FORCE),--force)
 
 report: setup ## the HTML report
 	@$(RUN) reproduce $(OPTIONS) --only report
@@ -117,8 +118,8 @@ readme: setup ## the generated parts of README.md, from results/
 bench: setup ## speed against the bare network and plain code (25 minutes on an idle machine)
 	@$(BIN)/python tests/bench
 
-lock: setup ## update requirements.txt from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
+lock: setup ## update requirements.txt, versions with SHA-256, from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade \
 		--extra companion --extra cluster --extra dev pyproject.toml -o requirements.txt
 
 ## clean up

@@ -1,4 +1,4 @@
-"""The Makefile: what it is given reaches the command as it is, and cleaning deletes caches alone."""
+"""The Makefile: what it is given reaches the command as it is, what it installs, and what cleaning deletes."""
 
 import shutil
 import subprocess
@@ -24,6 +24,12 @@ def test_values_are_one_word_of_the_shell(given: str):
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     assert words == ["--profile", "cpu", "--photos", given.replace("$$", "$")]
+
+
+@pytest.mark.parametrize("target", ["claims", "reproduce", "figure1", "report"])
+def test_force_reaches_the_command(target: str):
+    assert "--force" in make("-n", target, "FORCE=1").stdout
+    assert "--force" not in make("-n", target).stdout
 
 
 @pytest.mark.parametrize("name", ["profile", "seeds", "photos"])

@@ -15,8 +15,7 @@ from colorlib.profiles import PROJECT
 
 PINS = {
     Requirement(line).name: Requirement(line)
-    for line in (PROJECT / "requirements.txt").read_text().splitlines()
-    if line and not line.startswith("#")
+    for line in re.sub(r" *\\\n +--hash=\S+", "", (PROJECT / "requirements.txt").read_text()).splitlines()
 }
 
 
@@ -34,6 +33,24 @@ def test_every_package_is_pinned_and_every_dependency_is_met():
         assert [specifier.operator for specifier in line.specifier] == ["=="]
 
 
+def pins_with_hashes(text: str) -> dict[str, list[str]]:
+    """Package -> SHA-256 of its files, of a list of pins."""
+    lines = [line.split(" --hash=") for line in re.sub(r" *\\\n +", " ", text).splitlines()]
+    found: dict[str, list[str]] = {}
+    for requirement, *hashes in lines:
+        found.setdefault(Requirement(requirement).name, []).extend(hashes)
+    return found
+
+
+def test_every_pin_has_the_sha256_of_its_files_and_no_address():
+    text = (PROJECT / "requirements.txt").read_text()
+    for name, hashes in pins_with_hashes(text).items():
+        assert hashes, f"{name} has no hash: make lock"
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", given) for given in hashes), name
+    assert "://" not in text
+    assert not re.search(r"^(-i|--index|--extra-index|--find-links|-f|#)", text, flags=re.MULTILINE)
+
+
 def test_the_users_packages_are_there():
     chosen = {"torch", "torchvision", "jupyterlab", "nbconvert", "papermill", "matplotlib", "pandas", "scikit-image"}
     assert chosen <= set(PINS)
@@ -46,18 +63,29 @@ def test_conda_users_get_the_same_environment():
     assert re.fullmatch(r"python=3\.\d+\.\d+", python)
     assert Requirement(f"python{project['requires-python']}").specifier.contains(Version(python.split("=")[1]))
     (pip,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
-    assert pip == ["-r requirements.txt", "-e ."]
+    # With hashes, pip installs nothing editable in the same call: README has that as a command of its own.
+    assert pip == ["-r requirements.txt"]
+    assert "pip install --no-deps -e ." in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
 def test_the_small_build_leaves_out_what_only_cuda_needs():
-    pattern = re.search(r"grep -vE '(.+?)' requirements\.txt", (PROJECT / "Makefile").read_text())
-    assert pattern
-    kept = [name for name, line in PINS.items() if not re.match(pattern[1], str(line))]
-    assert "torch" in kept
-    assert "torchvision" in kept
-    left_out = set(PINS) - set(kept)
+    recipe = subprocess.run(
+        ["make", "-n", "install", "TORCH=cpu"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    lists = {}
+    for command, name in re.findall(r"^(awk .+) > \S+/(requirements-\w+\.txt)$", recipe, flags=re.MULTILINE):
+        done = subprocess.run(["sh", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=True)
+        lists[name] = pins_with_hashes(done.stdout)
+    small, everything = lists["requirements-cpu.txt"], pins_with_hashes((PROJECT / "requirements.txt").read_text())
+    left_out = set(everything) - set(small)
     assert left_out
     assert all(re.match(r"nvidia|cuda|triton", name) for name in left_out)
+    # PyTorch's CPU builds are other files than those of the list; everything else is compared.
+    assert {name for name, hashes in small.items() if hashes != everything[name]} == {"torch", "torchvision"}
+    assert small["torch"] == small["torchvision"] == []
+    assert lists["requirements-uv.txt"] == {"uv": everything["uv"]}
+    assert "--require-hashes" in recipe
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
