@@ -317,7 +317,7 @@ def claims(options: argparse.Namespace) -> int:
 
     results = Results(load_profile(options.profile, seeds=sweep_command.parse_seeds(options.seeds)))
     made = outputs(results, steps(results.profile))["claims"]
-    measure_claims(results, made, force=options.force)
+    measure_claims(results, made, force=options.force, take=True)
     judged = read_verdicts(made.files[0], results.profile.name)
     assert judged is not None
     print(terminal(judged))
@@ -424,6 +424,8 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
 
 IN_CHECKOUT = ("reproduce", "sweep", "claims", "verify", "paper", "readme")
 """Commands that read and write the results of the checkout whose code runs."""
+READS_RUNS = (*IN_CHECKOUT, "train", "evaluate", "colorize")
+"""Commands that may read runs of the checkout."""
 
 
 def _check_checkout() -> None:
@@ -473,6 +475,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command in IN_CHECKOUT:
             _check_checkout()
+        if options.command in READS_RUNS:
+            from colorlib.profiles import restore_runs
+
+            restore_runs()
         return run(options)
     except KeyboardInterrupt:
         # Silence asyncio, which would report the dying notebook kernels after the last line.

@@ -151,3 +151,25 @@ def path_and_link(path: Path) -> str:
 def display_path(path: Path) -> str:
     """Return a path as text for messages and notebooks: relative to the checkout if it is inside."""
     return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)
+
+
+def training_folder(run: Path) -> Path:
+    """Return the folder, ignored by git, that a run directory is trained in before it takes its place."""
+    return run.parent / ".training" / run.name
+
+
+def replaced_folder(run: Path) -> Path:
+    """Return the folder that a run directory is moved to when a new run takes its place."""
+    return training_folder(run).with_name(f"{run.name}.replaced")
+
+
+def restore_run(run: Path) -> None:
+    """Put a run directory back that was moved away for a new run which did not take its place."""
+    if not run.exists() and replaced_folder(run).exists():
+        replaced_folder(run).rename(run)
+
+
+def restore_runs(results: Path = PROJECT / "results") -> None:
+    """Call `restore_run` for every profile's runs: a process may have been killed between the two renames."""
+    for replaced in results.glob("*/.training/*.replaced"):
+        restore_run(replaced.parent.parent / replaced.stem)

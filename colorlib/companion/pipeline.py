@@ -21,7 +21,7 @@ from colorlib.companion.notebooks import Execution, execute, progress_printer, r
 from colorlib.companion.paper import TRIPTYCHS
 from colorlib.companion.report.page import page_files, page_inputs, write_report
 from colorlib.companion.results import Results
-from colorlib.companion.steps import TRAINING, Step, compared_profiles, files, inputs, shown_steps, training_folder
+from colorlib.companion.steps import TRAINING, Step, compared_profiles, files, inputs, shown_steps
 from colorlib.companion.sweeps.run import RECORD
 from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import summary_files, write_summary
@@ -30,7 +30,16 @@ from colorlib.device import prepare
 from colorlib.evaluate import read_scores, rebuild_metrics
 from colorlib.files import sha256, sha256_of_names, unchanged, write_json, write_text
 from colorlib.photos.registry import ensure_photos, split_digests
-from colorlib.profiles import NOTEBOOKS, PROJECT, Profile, changes_text, display_path
+from colorlib.profiles import (
+    NOTEBOOKS,
+    PROJECT,
+    Profile,
+    changes_text,
+    display_path,
+    replaced_folder,
+    restore_run,
+    training_folder,
+)
 from colorlib.provenance import source_digest
 
 MANIFEST = "SHA256SUMS"
@@ -265,7 +274,6 @@ def _train(profile: Profile, step: Step, label: str, *, force: bool) -> None:
     """
     assert step.run is not None
     run, folder = step.run, training_folder(step.run)
-    restore_run(run)
     if force:
         shutil.rmtree(folder, ignore_errors=True)
     elif not folder.exists() and (run / "checkpoints").is_dir():
@@ -293,11 +301,11 @@ def _train(profile: Profile, step: Step, label: str, *, force: bool) -> None:
 def replace_run(run: Path) -> None:
     """Replace a run directory by the one in its `training_folder`.
 
-    An interruption between the two renames leaves the old run whole, and `restore_run` puts it back. Scores on other
-    photographs are kept if the weights are the same.
+    An interruption between the two renames leaves the old run whole, and the next command puts it back
+    (`profiles.restore_runs`). Scores on other photographs are kept if the weights are the same.
     """
     folder = training_folder(run)
-    replaced = folder.with_name(f"{run.name}.replaced")
+    replaced = replaced_folder(run)
     if run.exists():
         shutil.rmtree(replaced, ignore_errors=True)
         weights = [path / "weights.safetensors" for path in (run, folder)]
@@ -312,13 +320,6 @@ def replace_run(run: Path) -> None:
     finally:
         restore_run(run)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def restore_run(run: Path) -> None:
-    """Put a run directory back that an interrupted `replace_run` had moved away."""
-    replaced = training_folder(run).with_name(f"{run.name}.replaced")
-    if replaced.exists() and not run.exists():
-        replaced.rename(run)
 
 
 def _score(profile: Profile, scores: str) -> None:
@@ -360,9 +361,9 @@ def measure_claims(results: Results, claims: Output, *, force: bool, take: bool 
         ValueError: the profile's method is not the paper's.
     """
     stamp, key = stamp_path(results.profile, "claims"), output_key(claims)
-    elsewhere = take and not stamp.is_file() and all(path.is_file() for path in claims.files)
+    elsewhere = take and not stamp.is_file() and _are_of_seeds(claims.files, results.profile.seeds)
     if not force and (elsewhere or is_current(stamp, key, claims.files)):
-        print(f"{place}claims: {'taken as they are' if elsewhere else 'up to date'}")
+        print(f"{place}claims: {'taken as they are' if elsewhere else 'up to date'}; FORCE=1 measures them again")
         return False
     write_json(stamp, {})  # as in `run_step`
     total = len(read_claims())
@@ -377,6 +378,12 @@ def measure_claims(results: Results, claims: Output, *, force: bool, take: bool 
     write_stamp(stamp, key, claims.files)
     print(f"{place}claims: {', '.join(f'{count} {verdict}' for verdict, count in judged['counts'].items())}")
     return True
+
+
+def _are_of_seeds(claims: Sequence[Path], seeds: Sequence[int]) -> bool:
+    """Return whether the files of claims exist and were judged by the runs with these seeds."""
+    judged = read_record(claims[0]) or {}
+    return all(path.is_file() for path in claims) and judged.get("seeds") == list(seeds)
 
 
 def build_claims(results: Results, claims: Output, *, force: bool, take: bool = False, place: str = "") -> None:

@@ -14,17 +14,16 @@ from colorlib.companion.pipeline import (
     build_report,
     is_there,
     outputs,
-    restore_run,
     run_step,
     up_to_date,
     write_manifest,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import RUN_FILES, Step, files, named, needed, shown_steps, steps, training_folder
+from colorlib.companion.steps import RUN_FILES, Step, files, named, needed, shown_steps, steps
 from colorlib.device import prepare
 from colorlib.photos.download import UnreachableError
 from colorlib.photos.registry import ensure_photos
-from colorlib.profiles import Profile, display_path, load_profile, path_and_link
+from colorlib.profiles import Profile, display_path, load_profile, path_and_link, training_folder
 
 STEP_SECONDS = 15.0
 """Typical seconds of a notebook that does not train, of the claims or of the report, for the time that is left."""
@@ -63,8 +62,6 @@ def reproduce(
     profile = choose_profile(name, seeds, photos, download=not look or (only or "").startswith("01"))
     all_steps = steps(profile, train=train and not look)
     asked = named(all_steps, only) if only not in (None, "report") else []
-    for seed in profile.seeds:
-        restore_run(profile.run(seed))
     if look:
         chosen = steps_to_look(profile, all_steps, asked)
     else:

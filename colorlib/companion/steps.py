@@ -254,11 +254,6 @@ def _training_step(profile: Profile, seed: int, root: str, *, train: bool) -> St
     )
 
 
-def training_folder(run: Path) -> Path:
-    """Return the folder, ignored by git, that a run directory is trained in before it takes its place."""
-    return run.parent / ".training" / run.name
-
-
 def shown_steps(all_steps: Sequence[Step]) -> list[Step]:
     """Return the steps that the report shows: all but the optional ones that were not executed."""
     return [step for step in all_steps if not step.optional or step.executed.is_file()]

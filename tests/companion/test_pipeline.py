@@ -25,7 +25,6 @@ from colorlib.companion.pipeline import (
     outputs,
     read_manifest,
     replace_run,
-    restore_run,
     run_step,
     stamp_path,
     step_key,
@@ -33,12 +32,12 @@ from colorlib.companion.pipeline import (
     write_stamp,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import FILES, RUN_FILES, Step, files, steps, training_folder
+from colorlib.companion.steps import FILES, RUN_FILES, Step, files, steps
 from colorlib.companion.verify.verify import committed_profiles
 from colorlib.files import sha256, write_json, write_text
 from colorlib.metrics import Score
 from colorlib.photos.download import UnreachableError
-from colorlib.profiles import Profile, load_profile
+from colorlib.profiles import Profile, load_profile, restore_run, training_folder
 
 SETTINGS = {"photos": "bundled", "epochs": 2, "crops_per_epoch": 16, "crop_size": 16, "batch_size": 8}
 
@@ -430,7 +429,7 @@ def test_claims_are_judged_until_nothing_changes(tiny: Profile, monkeypatch: pyt
     build_claims(results, claims, force=False)
     build_claims(results, claims, force=False)
     assert len(judged) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "claims: up to date"
+    assert "up to date" in capsys.readouterr().out.splitlines()[-1]
     for path in (*claims.files, tiny.run(0) / "history.csv"):
         write_text(path, "changed")
         build_claims(results, claims, force=False)
@@ -444,9 +443,14 @@ def test_claims_of_a_fresh_clone_are_taken(tiny: Profile, monkeypatch: pytest.Mo
     judged, results = judging(monkeypatch), Results(tiny)
     claims = outputs(results, steps(tiny))["claims"]
     for path in claims.files:
-        write_text(path, "judged")
+        write_text(path, '{"seeds": [0]}')
     build_claims(results, claims, force=False, take=True)
     assert judged == []
+    others = Results(replace(tiny, seeds=(0, 1)))
+    build_claims(others, outputs(others, steps(others.profile))["claims"], force=False, take=True)
+    assert len(judged) == 1, "those are not the claims of other seeds"
+    stamp_path(tiny, "claims").unlink()
+    judged.clear()
     build_claims(results, claims, force=False)
     write_text(tiny.run(0) / "history.csv", "changed")
     build_claims(results, claims, force=False, take=True)

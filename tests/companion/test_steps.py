@@ -24,10 +24,9 @@ from colorlib.companion.steps import (
     other_profile,
     shown_steps,
     steps,
-    training_folder,
 )
 from colorlib.files import write_text
-from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
+from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile, training_folder
 from colorlib.provenance import imported_modules
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from helpers.training import PROJECT, set_options
 
-from colorlib import trainer
-from colorlib.cli import COMMANDS, main
+from colorlib import profiles, trainer
+from colorlib.cli import COMMANDS, READS_RUNS, main
 from colorlib.photos.registry import SOURCES
 from colorlib.runs import Run
 
@@ -329,3 +329,27 @@ def test_results_of_one_checkout_are_not_written_from_within_another(tmp_path, m
     assert str(tmp_path) in said
     assert str(PROJECT) in said
     assert "make setup" in said
+
+
+@pytest.mark.parametrize("command", READS_RUNS)
+def test_every_command_that_reads_runs_puts_them_back_first(command: str, monkeypatch: pytest.MonkeyPatch):
+    done: list[str] = []
+    text, add_options, _ = COMMANDS[command]
+    monkeypatch.setitem(COMMANDS, command, (text, add_options, lambda options: done.append("command") or 0))
+    monkeypatch.setattr(profiles, "restore_runs", lambda: done.append("restored"))
+    needed = {"train": ["run"], "evaluate": ["run"], "colorize": ["photo.jpg"], "sweep": ["outlook"]}
+    assert main([command, *needed.get(command, [])]) == 0
+    assert done == ["restored", "command"]
+
+
+def test_claims_take_those_that_are_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """In a fresh clone they are measured nowhere yet, and measuring takes minutes."""
+    from colorlib.companion import pipeline
+
+    told: list[dict[str, bool]] = []
+    monkeypatch.setattr(pipeline, "measure_claims", lambda results, made, **options: told.append(options))
+    assert main(["claims"]) == 0
+    assert main(["claims", "--force"]) == 0
+    assert [options["force"] for options in told] == [False, True]
+    assert all(options["take"] for options in told)
+    assert "claims.md" in last_line(capsys.readouterr().out)

@@ -1,12 +1,27 @@
 """Tests of colorlib.profiles: the committed profiles, their folders, mistakes in a profile file."""
 
 import re
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from colorlib.config import RunConfig
-from colorlib.profiles import PROFILES, PROJECT, changes_text, display_path, load_profile, root_folder
+from colorlib.files import write_text
+from colorlib.profiles import (
+    PROFILES,
+    PROJECT,
+    changes_text,
+    display_path,
+    load_profile,
+    replaced_folder,
+    restore_runs,
+    root_folder,
+    training_folder,
+)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PROFILES.glob("*.yaml")))
@@ -114,3 +129,39 @@ def test_a_profile_that_names_no_photographs_takes_other_ones_too(tmp_path):
     (tmp_path / "mine.yaml").write_text("epochs: 2")
     assert load_profile("mine", folder=tmp_path).run_config(1) == RunConfig(epochs=2, seed=1)
     assert load_profile("mine-bundled", folder=tmp_path).config.photos == "bundled"
+
+
+KILLED_BETWEEN_THE_RENAMES = """
+import os, signal, sys
+from pathlib import Path
+from colorlib.companion.pipeline import replace_run
+
+rename = Path.rename
+def killed(path, target):
+    rename(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = killed
+replace_run(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_whose_replacement_was_killed_is_put_back(tmp_path: Path):
+    run = replace(load_profile("cpu"), root=tmp_path).run(0)
+    write_text(run / "history.csv", "committed")
+    write_text(training_folder(run) / "history.csv", "new")
+    done = subprocess.run([sys.executable, "-c", KILLED_BETWEEN_THE_RENAMES, str(run)], cwd=PROJECT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not run.exists()
+    restore_runs(tmp_path / "results")
+    assert (run / "history.csv").read_text() == "committed"
+    assert not replaced_folder(run).exists()
+    assert (training_folder(run) / "history.csv").read_text() == "new", "the next training takes it up"
+
+
+def test_a_run_that_was_replaced_stays(tmp_path: Path):
+    run = replace(load_profile("cpu"), root=tmp_path).run(0)
+    write_text(run / "history.csv", "new")
+    write_text(replaced_folder(run) / "history.csv", "committed")  # killed before it was deleted
+    restore_runs(tmp_path / "results")
+    assert (run / "history.csv").read_text() == "new"
