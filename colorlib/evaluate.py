@@ -304,6 +304,12 @@ class _CacheLast:
 
 def baseline_methods(photos: str) -> dict[str, Colorize]:
     """Return the baselines by name, fitted to the training split of `photos` alone."""
+    return _fitted_baselines(photos, open_photos(photos, "train").digest)
+
+
+@lru_cache(maxsize=2)
+def _fitted_baselines(photos: str, digest: str) -> dict[str, Colorize]:
+    """Return the fitted baselines, cached by the content of the photographs, whose decoding takes seconds."""
     training = open_photos(photos, "train").decode()
     return {name: fit(training) for name, fit in BASELINES.items()}
 

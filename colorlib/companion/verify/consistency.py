@@ -38,6 +38,8 @@ UNLISTED = ("LOG.md", "mutations.md", "verify.html")
 """Files in results/ that no list of a profile holds: prose, and tables that tests make."""
 NOT_A_PROFILE = ("bench", "scratch")
 """Folders in results/ and figures/ that are no profile's."""
+MADE_BY_NOTEBOOKS = ("explore", "figures2_3")
+"""Entries of `steps.FILES` that are rebuilt by running the cells of their notebook again, where it was executed."""
 RANGES: dict[str, tuple[float, float]] = {
     "pixels": (1, math.inf),
     "truth_chroma": (0, 200),
@@ -350,8 +352,8 @@ def notebooks_agree(profile: Profile, scratch: Path) -> Iterator[Check]:
             if path.is_file() and not copy.is_file():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, copy)
-        made = {*step.outputs} & {*files(profile, "data")[:1], *files(profile, "explore")}
-        for path in made:  # only this notebook makes them, and a copy would pass without being made
+        made = {*step.outputs} & {*files(profile, "data")[:1], *files(profile, *MADE_BY_NOTEBOOKS)}
+        for path in made:  # a copy would pass without being made
             (scratch / path.relative_to(root)).unlink(missing_ok=True)
         subject = step.executed.relative_to(root).as_posix()
         yield _check(
@@ -407,7 +409,7 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
         return faults
     # Tables and printed lines
     parameters = dict(shown.parameters) | ({"rescore": False} if "rescore" in shown.parameters else {})
-    committed = _words(outputs)
+    committed = [word for cell in executed for word in _words(cell.get("outputs", ()))]
     try:
         repeated = run_cells(source, parameters)
     except PhotosMissingError:
@@ -420,12 +422,14 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
 
 
 def _words(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the tables and printed lines of outputs, in order: HTML as one text, printed text line by line."""
-    words: list[str] = []
+    """Return what a cell's outputs say: printed text line by line, then tables as HTML, captions and alternative texts.
+
+    A kernel sends printed text and displayed data on two ways, so their order in a cell says nothing.
+    """
+    streams = ("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
+    words = [line for line in "".join(streams).splitlines() if line]
     for output in outputs:
-        if output["output_type"] == "stream":
-            words += [line for line in "".join(output["text"]).splitlines() if line]
-        elif "text/html" in output.get("data", {}):
+        if "text/html" in output.get("data", {}):
             words.append("".join(output["data"]["text/html"]))
             words += _captions(output.get("metadata", {}).get("text/html", {}))
         elif "image/png" in output.get("data", {}):
@@ -442,26 +446,25 @@ def run_cells(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any])
     import IPython.display
 
     words: list[str] = []
+    outputs: list[Mapping[str, Any]] = []
 
     def display(data: Mapping[str, Any], *, metadata: Mapping[str, Any], **_: Any) -> None:
-        words.extend(_words([{"output_type": "stream", "text": printed.getvalue()}]))
-        printed.seek(0)
-        printed.truncate()
-        words.extend(_words([{"output_type": "display_data", "data": data, "metadata": metadata}]))
+        outputs.append({"output_type": "display_data", "data": data, "metadata": metadata})
 
-    shown, printed = IPython.display.display, io.StringIO()
+    shown = IPython.display.display
     variables: dict[str, Any] = {}
     IPython.display.display = display  # type: ignore[assignment]
     try:
         for cell in cells:
             if cell["cell_type"] == "code":
-                with contextlib.redirect_stdout(printed):
+                outputs.clear()
+                with contextlib.redirect_stdout(io.StringIO()) as printed:
                     exec(compile("".join(cell["source"]), "cell", "exec"), variables)
+                words += _words([{"output_type": "stream", "text": printed.getvalue()}, *outputs])
                 if "parameters" in cell["metadata"].get("tags", ()):
                     variables.update(parameters)
     finally:
         IPython.display.display = shown
-    words.extend(_words([{"output_type": "stream", "text": printed.getvalue()}]))
     return words
 
 

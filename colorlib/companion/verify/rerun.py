@@ -91,12 +91,12 @@ def rescored(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
     try:
         chosen = drawn_photos(scored_photos(profile.photos), sample_seed)
         methods = baseline_methods(profile.photos)
+        baselines = _scored_baselines(profile.photos, chosen.digest, sample_seed)
     except PhotosMissingError as error:
         yield _not_checked(f"{subject}, {drawn}", "rescored", error)
         return
     exact = not environment_differences(Run(profile.run(profile.seeds[0])).record())
     committed = [row for seed, row in read_rows(profile.results / "per_image.csv") if seed is None]
-    baselines = [row for rows in score(methods, chosen) for row in rows]
     yield _compare_scores(f"{subject}, baselines", committed, baselines, exact)
     # Score the runs
     for seed in profile.seeds:
@@ -112,6 +112,13 @@ def rescored(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
         yield _compare_scores(where, committed, rows, exact)
         yield from _other_photos_rescored(profile, seed, sample_seed)
     yield from _published_rescored(profile, methods, sample_seed)
+
+
+@lru_cache(maxsize=2)
+def _scored_baselines(photos: str, digest: str, sample_seed: int) -> list[Score]:
+    """Return the scores of baselines on drawn test photographs, cached by content: several profiles share them."""
+    chosen = drawn_photos(scored_photos(photos), sample_seed)
+    return [row for rows in score(baseline_methods(photos), chosen) for row in rows]
 
 
 def drawn_photos(photos: PhotoSet, sample_seed: int, count: int = PHOTOGRAPHS) -> PhotoSet:
