@@ -59,8 +59,8 @@ def read_root(root: str) -> str:
 
 
 def figures_folder(folder: Path, root: str) -> Path:
-    """Return the folder for a notebook's figures: `folder`, or figures/scratch if `root` is `SCRATCH`."""
-    return folder.parent / SCRATCH if root == SCRATCH else folder
+    """Return the folder for a notebook's figures: `folder`, or the same in results/scratch if `root` is `SCRATCH`."""
+    return folder.parents[1] / "results" / SCRATCH / "figures" / folder.name if root == SCRATCH else folder
 
 
 def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Path:

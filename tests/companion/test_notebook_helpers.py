@@ -101,8 +101,9 @@ def test_the_pipeline_names_the_folder(tmp_path: Path):
     assert open_profile("cpu", "figure1", seeds=[3], root="") == load_profile("cpu", seeds=(3,))
     assert open_profile("cpu", root=str(tmp_path)).results == tmp_path / "results" / "cpu"
     assert (read_root(SCRATCH), read_root("x")) == ("", "x")
-    assert figures_folder(tmp_path / "cpu", SCRATCH) == tmp_path / SCRATCH
-    assert figures_folder(tmp_path / "cpu", "") == tmp_path / "cpu"
+    figures = tmp_path / "figures" / "cpu"
+    assert figures_folder(figures, SCRATCH) == open_profile("cpu", checkout=tmp_path).figures
+    assert figures_folder(figures, "") == figures
 
 
 def test_every_notebook_writes_into_scratch_by_default():

@@ -157,6 +157,17 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == tmp_path / "mine"
 
 
+def test_a_user_without_a_home_folder_is_told_the_variables(monkeypatch: pytest.MonkeyPatch):
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("COLORLIB_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ValueError, match=r"\bCOLORLIB_CACHE\b.*\bHOME\b"):
+        cache_folder()
+
+
 def test_colorlib_data_comes_before_the_cache(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert data_folders() == [cache]
     monkeypatch.setenv("COLORLIB_DATA", str(tmp_path / "data"))

@@ -1,4 +1,17 @@
-"""What stands beside the code: the environment, the Makefile, the README, the profiles, the licenses."""
+"""What stands beside the code: the environment, the Makefile, the README, the profiles, the licenses.
+
+Situations of users that no test here can make, and what stands for them:
+
+- Windows (Git Bash with make, a checkout with CRLF), macOS on Apple silicon, Linux on arm64: other systems. Wheels with
+  a SHA-256 exist for each of them and for Python 3.11 to 3.14; `make lock` refuses versions that do not resolve.
+- A user id without an entry in passwd, and no HOME: changing the id needs root; `Path.home` fails instead.
+- JupyterHub, a shared .venv of another user, a base conda: other owners; foreign kernelspecs and
+  JUPYTER_PREFER_ENV_PATH=0 stand for them (test_notebooks).
+- SLURM and clusters: a Dask scheduler on this machine (test_process).
+- Processors without AVX-512 or with another BLAS: emulated by ATEN_CPU_CAPABILITY and OPENBLAS_CORETYPE
+  (test_evaluate).
+- conda: its solver downloads an environment of its own; environment.yml is compared with requirements.txt.
+"""
 
 import re
 import subprocess
@@ -118,6 +131,8 @@ def test_the_continuous_integration_runs_the_readmes_test_command():
 
 
 def test_nothing_personal_is_tracked():
+    if not (PROJECT / ".git").exists():
+        pytest.skip("this is an archive without git, which says what is tracked")
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, tracked.split("\0")):
         path = PROJECT / name

@@ -7,7 +7,7 @@ import pytest
 from helpers.sweeps import InlineExecutor, leave, loaded, sweep_text
 
 from colorlib.companion.sweeps import run as sweep_run
-from colorlib.companion.sweeps.command import add_sweep, sweep
+from colorlib.companion.sweeps.command import _cluster, add_sweep, sweep
 from colorlib.companion.sweeps.run import DONE_BEFORE
 
 
@@ -64,3 +64,14 @@ def test_the_command_refuses_what_it_does_not_know(folder):
         sweep(options(path, "--profile", "smoke", "--jobs", "0"))
     with pytest.raises(ValueError, match=r"\bseeds\b.*'a'"):
         sweep(options(path, "--profile", "smoke", "--seeds", "a"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_scheduler_without_workers_is_named(workers: int, capsys, monkeypatch):
+    class Scheduler:
+        def __init__(self, address: str) -> None:
+            self.workers = workers
+
+    monkeypatch.setattr(sweep_run, "Cluster", Scheduler)
+    _cluster("tcp://host:8786")
+    assert ("tcp://host:8786" in capsys.readouterr().err) == (workers == 0)

@@ -104,6 +104,12 @@ def test_what_cannot_be_run_is_refused_before_anything_starts(folder, what):
     assert not (folder / "results").exists()
 
 
+def test_close_values_are_two_points(folder):
+    close = [0.0012345678, 0.0012345679]
+    points = loaded(sweep_text(folder, grid={"learning_rate": close}), folder).points
+    assert len({point.name for point in points}) == len({point.directory for point in points}) == 2
+
+
 def test_a_notebook_that_a_sweep_cannot_tell_where_to_run_is_refused(tmp_path):
     nb = stub_notebook(tmp_path)
     nb.write_text(nb.read_text().replace(r"scored = \"test\"\n", ""))
