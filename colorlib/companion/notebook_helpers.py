@@ -1,10 +1,12 @@
 """Functions for notebook cells: the profile and where its files are written, lines of training, a run's provenance."""
 
+import ast
 import hashlib
 import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 
 from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
-from colorlib.config import RunConfig, as_json
+from colorlib.config import RunConfig, as_json, did_you_mean
 from colorlib.profiles import PROJECT, Profile, load_profile, root_folder
 from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row
 
@@ -37,6 +39,7 @@ def open_profile(
             the checkout, with fresh copies of all that `results` are computed from.
         checkout: the folder that is copied from.
     """
+    check_given_parameters(_cells_so_far())
     if root != SCRATCH:
         return load_profile(name, seeds=seeds, root=root)
     scratch = checkout / "results" / "scratch"
@@ -51,6 +54,39 @@ def open_profile(
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
     return load_profile(name, seeds=seeds, root=scratch)
+
+
+def check_given_parameters(cells: Sequence[str]) -> None:
+    """Refuse parameters that were given to papermill by hand and that the notebook does not have.
+
+    papermill itself only warns, and the notebook would run with the default.
+
+    Args:
+        cells: sources of the code cells that were run so far.
+
+    Raises:
+        ValueError: there is no such parameter; the message names the nearest.
+    """
+    # papermill's cell follows that of the defaults; later in a session, cells may have been run in any order
+    pairs = (pair for pair in pairwise(cells) if pair[1].startswith("# Parameters\n"))
+    defaults, given = next(pairs, ("", ""))
+    known = _assigned(defaults)
+    for name in _assigned(given) if known else ():
+        if name not in known:
+            raise ValueError(f"{name}: this notebook has no such parameter{did_you_mean(name, known)}")
+
+
+def _assigned(cell: str) -> list[str]:
+    assignments = [line for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
+    return [target.id for line in assignments for target in line.targets if isinstance(target, ast.Name)]
+
+
+def _cells_so_far() -> list[str]:
+    """Return the sources of the code cells that this kernel has run; empty outside of a notebook."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return list(shell.user_ns.get("In", ())) if shell else []
 
 
 def read_root(root: str) -> str:
@@ -75,6 +111,7 @@ def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Pat
     Raises:
         ValueError: there is no such mode, or `run` is not a text.
     """
+    check_given_parameters(_cells_so_far())
     if not isinstance(run, str):
         raise ValueError(f"run={run!r}: expected a path as text; with papermill write `-r run {run}`")  # noqa: TRY004
     if mode not in MODES:

@@ -1,7 +1,10 @@
 """Functions for notebook cells: run directories, lines of training, provenance."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +13,19 @@ import pytest
 from helpers.results import write_history
 
 from colorlib.companion import notebook_helpers
-from colorlib.companion.notebook_helpers import SCRATCH, figures_folder, open_profile, read_root
+from colorlib.companion.notebook_helpers import (
+    SCRATCH,
+    check_given_parameters,
+    figures_folder,
+    open_profile,
+    read_root,
+)
 from colorlib.companion.notebooks import parameters_of
 from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig
 from colorlib.files import write_text
-from colorlib.profiles import NOTEBOOKS, load_profile
+from colorlib.profiles import NOTEBOOKS, PROJECT, load_profile
 from colorlib.runs import Epoch, Notice, Update
 
 
@@ -110,3 +119,25 @@ def test_every_notebook_writes_into_scratch_by_default():
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         defaults = parameters_of(path)
         assert defaults["root"] == SCRATCH or defaults.get("profile") == SCRATCH or defaults.get("run") == "", path.name
+
+
+def test_a_parameter_that_the_notebook_does_not_have_is_refused():
+    """papermill warns of it, and would train with the default."""
+    defaults = "learning_rate = 1e-3\nseed = 0"
+    check_given_parameters(["", defaults, "# Parameters\nlearning_rate = 3e-4\n", "print()"])
+    check_given_parameters(["", defaults, "learning_rat = 1"])
+    check_given_parameters(["", "print()", "# Parameters\nseed = 1\n"])
+    with pytest.raises(ValueError, match=r"\blearning_rat\b.*\blearning_rate\b"):
+        check_given_parameters(["", defaults, "# Parameters\nseed = 1\nlearning_rat = 3e-4\n", "print()"])
+
+
+@pytest.mark.slow
+def test_papermill_ends_where_a_parameter_is_misspelled(tmp_path: Path):
+    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS / "02_train.ipynb"), str(tmp_path / "out.ipynb")]
+    done = subprocess.run(
+        [*command, "-p", "learning_rat", "3e-4", "-p", "root", str(tmp_path)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert re.search(r"ValueError: learning_rat\b.*\blearning_rate\b", done.stderr)
+    assert not (tmp_path / "results").exists()
