@@ -20,7 +20,7 @@ from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
-from colorlib.data import VALIDATION_PHOTOS, center_crops
+from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops
 from colorlib.device import all_gather, is_main_process, shard
 from colorlib.files import round_floats, sha256, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
@@ -43,12 +43,13 @@ BLOCK = 250
 # Metrics per image
 
 
-def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Score]]:
+def score(methods: Mapping[str, Colorize], photos: PhotoSet, device: torch.device = CPU) -> Iterator[list[Score]]:
     """Score every method on every photograph at its full size, in the photographs' order.
 
     Args:
         methods: colorizers by method name.
         photos: the split to score on; photographs are decoded one at a time, so memory is bounded.
+        device: device that computes the metrics, in float64.
 
     Yields:
         For each photograph the scores of all methods, computed on predictions rounded to 8 bits.
@@ -60,7 +61,7 @@ def score(methods: Mapping[str, Colorize], photos: PhotoSet) -> Iterator[list[Sc
         truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
         light = lightness(truth).unsqueeze(0)
         yield [
-            compare(to_bytes(colorize(light)[0]), truth, image=photo.name, method=method)
+            compare(to_bytes(colorize(light)[0]).to(device), truth.to(device), image=photo.name, method=method)
             for method, colorize in methods.items()
         ]
 
@@ -342,7 +343,7 @@ def score_run(
         path: the run directory.
         photos: photographs to score on; None takes those the run was trained on.
         split: split to score on.
-        device: device of the network.
+        device: device of the network, and of the metrics if it has float64.
         max_pixels: refuse larger photographs.
 
     Yields:
@@ -363,7 +364,7 @@ def score_run(
     rows: list[Score] = []
     yield 0, len(own_part)
     part = replace(found, photos=found.photos[own_part.start : own_part.stop])
-    for done, scores in enumerate(score(methods, part), start=1):
+    for done, scores in enumerate(score(methods, part, _metrics_device(device)), start=1):
         rows += scores
         yield done, len(own_part)
     # Gather the scores of all processes and write them once
@@ -372,6 +373,11 @@ def score_run(
         return
     metrics, per_image = score_files(path, photos or own, split, own=own)
     write_scores(rows, found, weights=run.weights, metrics=metrics, per_image=per_image)
+
+
+def _metrics_device(device: torch.device) -> torch.device:
+    """Return the device that computes the metrics: Apple's GPU has no float64."""
+    return CPU if device.type == "mps" else device
 
 
 def scored_photos(photos: str, split: str = "test", *, max_pixels: int = MAX_PIXELS) -> PhotoSet:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from colorlib.color import rgb_to_lab
+from colorlib.color import cached_constant, rgb_to_lab
 
 NEAR_GRAY_CHROMA = 1.9
 """Ground truths with a mean ab chroma below this count as near gray: a gray prediction is almost perfect on them."""
@@ -30,14 +30,15 @@ def psnr_of(mean_squared_error: float) -> float:
     return -10.0 * math.log10(mean_squared_error) if mean_squared_error > 0 else math.inf
 
 
-def _gaussian_band(length: int) -> Tensor:
+@cached_constant
+def _gaussian_band(length: int, device: torch.device) -> Tensor:
     """Return a Gaussian filter (sigma 1.5, 11 taps) as a band matrix, `(length - 10, length)` float64."""
     taps = torch.exp(-0.5 * (torch.arange(-5.0, 6.0, dtype=torch.float64) / 1.5) ** 2)
     band = torch.zeros(length - 10, length, dtype=torch.float64)
     rows = torch.arange(length - 10)
     for i, tap in enumerate(taps / taps.sum()):
         band[rows, rows + i] = tap
-    return band
+    return band.to(device)
 
 
 def ssim(predicted: Tensor, truth: Tensor) -> float:
@@ -54,7 +55,7 @@ def ssim(predicted: Tensor, truth: Tensor) -> float:
         )
     x, y = predicted.double() / 255.0, truth.double() / 255.0
     # As matrix products the blur is six times faster here than torch's own float64 convolution.
-    rows, columns = _gaussian_band(x.shape[-2]), _gaussian_band(x.shape[-1])
+    rows, columns = _gaussian_band(x.shape[-2], x.device), _gaussian_band(x.shape[-1], x.device)
     blurred = rows @ torch.cat((x, y, x * x, y * y, x * y)) @ columns.T
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = torch.split(blurred, 3)
     variance_x, variance_y = mean_xx - mean_x**2, mean_yy - mean_y**2
@@ -178,8 +179,8 @@ def compare(predicted: Tensor, truth: Tensor, *, image: str, method: str) -> Sco
     """Return all metrics of one prediction.
 
     Args:
-        predicted: `(3, H, W)` uint8.
-        truth: `(3, H, W)` uint8, the photograph.
+        predicted: `(3, H, W)` uint8, on the device that computes the metrics.
+        truth: `(3, H, W)` uint8, the photograph, on the same device.
         image: name of the photograph.
         method: name of the method.
 

@@ -100,6 +100,69 @@ class SkipEncoderDecoder(Network):
         return output
 
 
+class ContextEncoderDecoder(Network):
+    """Base class of networks like the paper's that see another context at about equal parameters.
+
+    Six convolutions, each with its kernel size and dilation; `halo` is the sum of their reaches.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 256, 128, 64)
+    """Channels between the six convolutions."""
+    kernels: tuple[int, ...] = (3, 3, 3, 3, 3, 3)
+    dilations: tuple[int, ...] = (1, 1, 1, 1, 1, 1)
+    """Distance between the taps of each kernel, in pixels."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        channels = (1, *self.widths, head.channels)
+        reaches = [kernel // 2 * dilation for kernel, dilation in zip(self.kernels, self.dilations, strict=True)]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, kernel, padding=reach, dilation=dilation)
+            for before, after, kernel, dilation, reach in zip(
+                channels, channels[1:], self.kernels, self.dilations, reaches, strict=False
+            )
+        )
+        self.activation = head.activation()
+
+    def forward(self, light: Tensor) -> Tensor:
+        """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
+        inner = light
+        for convolution in self.convolutions[:-1]:
+            inner = convolution(inner).relu_()
+        output: Tensor = self.activation(self.convolutions[-1](inner))
+        return output
+
+
+class Context1(ContextEncoderDecoder):
+    """Each pixel for itself: six 1x1 convolutions, about as many parameters as the paper's."""
+
+    widths = (192, 384, 768, 384, 192)
+    kernels = (1, 1, 1, 1, 1, 1)
+    halo = 0
+
+
+class Context5(ContextEncoderDecoder):
+    """A context of 5x5 pixels: two 3x3 convolutions, then four of 1x1."""
+
+    widths = (143, 286, 572, 286, 143)
+    kernels = (3, 3, 1, 1, 1, 1)
+    halo = 2
+
+
+class Context29(ContextEncoderDecoder):
+    """The paper's network with dilated convolutions, which see 29x29 pixels."""
+
+    dilations = (1, 2, 4, 4, 2, 1)
+    halo = 14
+
+
+class Context61(ContextEncoderDecoder):
+    """The paper's network with dilated convolutions, which see 61x61 pixels."""
+
+    dilations = (1, 4, 10, 10, 4, 1)
+    halo = 30
+
+
 class UNet(Network):
     """A U-Net that downsamples (Ronneberger et al. 2015): fewer parameters than the paper's network, and less than a
     tenth of its multiply-adds.
@@ -148,6 +211,10 @@ NETWORKS: dict[str, type[Network]] = {
     "encoder-decoder": EncoderDecoder,
     "skip": SkipEncoderDecoder,
     "unet": UNet,
+    "context-1": Context1,
+    "context-5": Context5,
+    "context-29": Context29,
+    "context-61": Context61,
 }
 
 
