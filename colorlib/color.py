@@ -170,6 +170,13 @@ def ab_bins(step: int = 10) -> Tensor:
     return cells.to(torch.float32) * step
 
 
+def resize(values: Tensor, height: int, width: int) -> Tensor:
+    """Resize `(B, C, H, W)` float to `(B, C, height, width)`, bilinearly, averaging over what it shrinks."""
+    return torch.nn.functional.interpolate(
+        values, size=(height, width), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
 def to_bytes(rgb: Tensor) -> Tensor:
     """Convert float in [0, 1] to uint8 in 0..255, rounded and clipped, of the same shape."""
     return (rgb.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from colorlib.color import gray_rgb, lab_to_rgb, lightness, rgb_to_lab
+from colorlib.color import gray_rgb, lab_to_rgb, lightness, resize, rgb_to_lab
 from colorlib.model import NETWORKS, Network
 from colorlib.photos.decode import Pixels
 from colorlib.runs import Run
@@ -29,6 +29,8 @@ LEVELS = 256
 class Tile:
     """A tile of a large image, as slices of rows and columns."""
 
+    size: tuple[int, int]
+    """Height and width of the whole image."""
     place: tuple[slice, slice]
     """Pixels that the tile colors, in the whole image."""
     seen: tuple[slice, slice]
@@ -42,7 +44,8 @@ class Colorizer:
     """A trained network and its target as a `Colorize`.
 
     Large images are colored tile by tile, each with the halo that the receptive field needs, so that memory is bounded
-    and the result equals that of the whole image.
+    and the result equals that of the whole image. A network trained on shrunk photographs (`view`) is shown the whole
+    image once, as a small square; its output is enlarged tile by tile.
     """
 
     network: Network
@@ -50,25 +53,38 @@ class Colorizer:
     device: torch.device
     tile: int = 512
     """Side of a tile in pixels without its halo; rounded down to a multiple of the network's stride."""
+    view: int = 0
+    """Side of the square that the image is shrunk to for the network; 0 keeps its resolution."""
 
     @torch.inference_mode()
     def __call__(self, light: Tensor) -> Tensor:
         """Color L, `(B, 1, H, W)` float in [0, 100]; returns sRGB, `(B, 3, H, W)` float32 in [0, 1], on the CPU."""
         height, width = light.shape[-2:]
         result = torch.empty(len(light), 3, height, width)
+        overview = self.overview(light)
         for tile in self.tiles(height, width):
-            result[..., *tile.place] = self.color(light[..., *tile.seen])[..., *tile.inner]
+            result[..., *tile.place] = self.color(light[..., *tile.seen], tile, overview)[..., *tile.inner]
         return result
+
+    @torch.inference_mode()
+    def overview(self, light: Tensor) -> Tensor | None:
+        """Return the network's output for the whole image, shrunk to `view`; None if tiles are colored one by one.
+
+        Args:
+            light: L of the whole image, `(B, 1, H, W)` float in [0, 100].
+        """
+        return self._predict(resize(light, self.view, self.view).to(self.device)) if self.view else None
 
     def tiles(self, height: int, width: int) -> Iterator[Tile]:
         """Yield the tiles of an image of this size in pixels, row by row."""
-        halo, stride = self.network.halo, self.network.stride
+        halo, stride = (0, 1) if self.view else (self.network.halo, self.network.stride)
         side = max(self.tile // stride, 1) * stride
         for top in range(0, height, side):
             for left in range(0, width, side):
                 bottom, right = min(top + side, height), min(left + side, width)
                 first_row, first_column = max(top - halo, 0), max(left - halo, 0)
                 yield Tile(
+                    size=(height, width),
                     place=(slice(top, bottom), slice(left, right)),
                     seen=(
                         slice(first_row, min(bottom + halo, height)),
@@ -81,11 +97,40 @@ class Colorizer:
                 )
 
     @torch.inference_mode()
-    def color(self, light: Tensor) -> Tensor:
-        """Color L at once, without tiles; shapes and ranges are those of `__call__`."""
+    def color(self, light: Tensor, tile: Tile, overview: Tensor | None = None) -> Tensor:
+        """Color one tile; ranges are those of `__call__`.
+
+        Args:
+            light: L of `tile.seen`, `(B, 1, h, w)`.
+            tile: one of `tiles`.
+            overview: what `overview` returned for the whole image.
+        """
         piece = light.to(self.device)
-        scaled = (piece / 100.0).contiguous(memory_format=torch.channels_last)
-        return self.target.decode(self.network(scaled), piece).cpu()
+        output = self._predict(piece) if overview is None else enlarge(overview, tile)
+        return self.target.decode(output, piece).cpu()
+
+    def _predict(self, light: Tensor) -> Tensor:
+        output: Tensor = self.network((light / 100.0).contiguous(memory_format=torch.channels_last))
+        return output
+
+
+def enlarge(overview: Tensor, tile: Tile) -> Tensor:
+    """Return the part of an overview that belongs to a tile, enlarged bilinearly to the size of the tile.
+
+    Args:
+        overview: `(B, C, h, w)`, of the whole image.
+        tile: rows and columns of the whole image.
+
+    Returns:
+        `(B, C, H, W)` for the pixels of `tile.place`, as if the whole overview were enlarged.
+    """
+    axes = [
+        (2.0 * torch.arange(place.start, place.stop, device=overview.device) + 1.0) / side - 1.0
+        for place, side in zip(tile.place, tile.size, strict=True)
+    ]
+    rows, columns = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack((columns, rows), dim=-1).expand(len(overview), -1, -1, -1)
+    return torch.nn.functional.grid_sample(overview, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def load_run(path: Path, *, epoch: int | None = None, device: torch.device | None = None) -> Colorizer:
@@ -106,7 +151,7 @@ def load_run(path: Path, *, epoch: int | None = None, device: torch.device | Non
     network.load_state_dict(run.read_weights(epoch))
     where = device or torch.device("cpu")
     network = network.to(where).to(memory_format=torch.channels_last).eval()
-    return Colorizer(network=network, target=target, device=where)
+    return Colorizer(network=network, target=target, device=where, view=config.get("view", 0))
 
 
 def adjust_lab(rgb: Tensor, *, light: Tensor | None = None, saturation: float = 1.0) -> Tensor:

@@ -35,6 +35,9 @@ class RunConfig:
     """Training crops per epoch (not stated in the paper)."""
     crop_size: int = 48
     """Side of training and validation crops in pixels (not stated in the paper)."""
+    view: int = 0
+    """Side of the square, in pixels, to which whole photographs are shrunk before crops are taken; what the network
+    predicts is enlarged again when it colors. 0, as in the paper, keeps their resolution."""
     batch_size: int = 16
     """Crops per update. The paper: 16 (Sec. III.E)."""
     learning_rate: float = 1e-3
@@ -89,6 +92,15 @@ class RunConfig:
         _require(
             all(epoch >= 1 for epoch in self.keep_epochs),
             f"keep_epochs={self.keep_epochs}: epochs are counted from 1",
+        )
+        # Whole photographs
+        _require(
+            self.view == 0 or self.view >= self.crop_size,
+            f"view={self.view}: it must be 0 or at least crop_size={self.crop_size}",
+        )
+        _require(
+            self.view > 0 or not NETWORKS[self.network].whole,
+            f"network={self.network} sees whole photographs; set view, the side to which they are shrunk, such as 128",
         )
         _require(self.seed >= 0, f"seed={self.seed}: it must not be negative")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from colorlib import rng
+from colorlib.color import lab_to_rgb, resize, rgb_to_lab, to_bytes
 from colorlib.photos.decode import Pixels
 
 CPU = torch.device("cpu")
@@ -130,6 +131,21 @@ class TrainingPhotos:
             crop = crop.flip(-1)
         turned: Tensor = crop.rot90(int(plan.turns[row]), (-2, -1))
         return turned
+
+
+def shrink(photo: Pixels, side: int) -> Pixels:
+    """Return a photograph resized to a square in LAB, so that its L is the resized L that the network sees.
+
+    Args:
+        photo: `(H, W, 3)` uint8 sRGB.
+        side: side of the square in pixels; 0 returns the photograph itself.
+    """
+    if side == 0:
+        return photo
+    lab = rgb_to_lab(torch.from_numpy(np.ascontiguousarray(photo)).permute(2, 0, 1))
+    rgb = to_bytes(lab_to_rgb(resize(lab.unsqueeze(0), side, side)))[0]
+    pixels: Pixels = rgb.permute(1, 2, 0).contiguous().numpy()
+    return pixels
 
 
 def check_crop_fits(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int) -> None:

@@ -20,7 +20,7 @@ from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
-from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops
+from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops, shrink
 from colorlib.device import all_gather, is_main_process, shard
 from colorlib.files import round_floats, sha256, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
@@ -315,10 +315,17 @@ def _fitted_baselines(photos: str, digest: str) -> dict[str, Colorize]:
     return {name: fit(training) for name, fit in BASELINES.items()}
 
 
-def baseline_losses(photos: str, crop_size: int) -> dict[str, float]:
-    """Return the validation loss of each baseline: the MSE on the center crops that training validates on."""
+def baseline_losses(photos: str, crop_size: int, view: int = 0) -> dict[str, float]:
+    """Return the validation loss of each baseline: the MSE on the center crops that training validates on.
+
+    Args:
+        photos: photographs of the run.
+        crop_size: side of its crops in pixels.
+        view: its side of shrunk photographs; 0 for their own resolution.
+    """
     validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
-    crops = center_crops(validation.decode(), validation.names, crop_size)
+    shown = [shrink(photo, view) for photo in validation.decode()]
+    crops = center_crops(shown, validation.names, crop_size)
     light, truth = lightness(crops), crops.float() / 255.0
     return {
         name: float((colorize(light) - truth).square().mean(dtype=torch.float64))

@@ -84,6 +84,18 @@ class PixelL1(Objective):
         return nn.functional.l1_loss(output, batch.target)
 
 
+class SceneL1(PixelL1):
+    """`PixelL1` plus the absolute difference of the means over each crop: an error that all pixels share costs more."""
+
+    weight = 1.0
+    """Factor on the difference of the means."""
+
+    def forward(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return the scalar sum of both terms."""
+        means, true_means = output.mean(dim=(-2, -1)), batch.target.mean(dim=(-2, -1))
+        return super().forward(output, batch) + self.weight * nn.functional.l1_loss(means, true_means)
+
+
 class PixelHuber(Objective):
     """Huber loss: squared for differences below `delta`, linear above (Huber 1964)."""
 
@@ -336,6 +348,7 @@ class Classification(Objective):
 OBJECTIVES: dict[str, type[Objective]] = {
     "mse": PixelMSE,
     "l1": PixelL1,
+    "l1-scene": SceneL1,
     "huber": PixelHuber,
     "perceptual": Perceptual,
     "perceptual-random": RandomPerceptual,

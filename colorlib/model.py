@@ -30,6 +30,9 @@ class Network(nn.Module):
     stride: int = 1
     """Total downsampling factor. A tile gives the same output as the whole image only if it starts at a multiple of
     this, because pixels that are downsampled together must stay together. `halo` is a multiple of it."""
+    whole: bool = False
+    """True if an output pixel depends on the whole image. Such a network has no halo: it is shown whole photographs,
+    shrunk to `RunConfig.view`."""
 
     def __init__(self, head: Head) -> None:
         super().__init__()
@@ -187,6 +190,10 @@ class UNet(Network):
         self.merge = nn.ModuleList(conv3x3(2 * fine, fine) for fine, _ in pairs)
         self.out = nn.Sequential(conv3x3(self.widths[0], head.channels), head.activation())
 
+    def bottom(self, deepest: Tensor) -> Tensor:
+        """Return the features of the deepest level, `(B, widths[-1], h, w)`, as the decoder takes them."""
+        return deepest
+
     def forward(self, light: Tensor) -> Tensor:
         """Map L / 100, `(B, 1, H, W)` float in [0, 1], to `(B, head.channels, H, W)`."""
         # Pad to a multiple of the stride
@@ -198,7 +205,7 @@ class UNet(Network):
         for down, inner in zip(self.down, self.inner, strict=True):
             levels.append(inner(down(levels[-1]).relu()).relu())
         # Decode: double the resolution and concatenate the encoder's output of that level
-        merged = levels.pop()
+        merged = self.bottom(levels.pop())
         for up, merge in reversed(list(zip(self.up, self.merge, strict=True))):
             finer = nn.functional.interpolate(up(merged), scale_factor=2.0, mode="nearest")
             merged = merge(torch.cat((levels.pop(), finer), dim=1)).relu()
@@ -207,10 +214,41 @@ class UNet(Network):
         return output
 
 
+class DeepUNet(UNet):
+    """A U-Net of five levels, for shrunk photographs; about as many parameters as the paper's network."""
+
+    widths = (32, 48, 64, 96, 96)
+    halo = 96
+    stride = 16
+
+
+class SceneUNet(DeepUNet):
+    """`DeepUNet` with a scene branch: the mean of the deepest features over the photograph, through two linear layers,
+    is added to them everywhere, so that what the whole photograph shows can decide a pixel's color.
+    """
+
+    hidden = 64
+    """Width between the two linear layers."""
+    halo = 0
+    whole = True
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        width = self.widths[-1]
+        self.scene = nn.Sequential(nn.Linear(width, self.hidden), nn.ReLU(), nn.Linear(self.hidden, width))
+
+    def bottom(self, deepest: Tensor) -> Tensor:
+        """Add the scene's features to those of each position."""
+        scene: Tensor = self.scene(deepest.mean(dim=(-2, -1)))
+        return deepest + scene[..., None, None]
+
+
 NETWORKS: dict[str, type[Network]] = {
     "encoder-decoder": EncoderDecoder,
     "skip": SkipEncoderDecoder,
     "unet": UNet,
+    "deep-unet": DeepUNet,
+    "scene-unet": SceneUNet,
     "context-1": Context1,
     "context-5": Context5,
     "context-29": Context29,

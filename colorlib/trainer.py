@@ -19,7 +19,7 @@ from colorlib import rng
 from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
 from colorlib.color import lightness
 from colorlib.config import RunConfig
-from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops
+from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops, shrink
 from colorlib.device import all_reduce_sum, barrier, dataset_device, is_main_process, prepare, shard, to_device
 from colorlib.losses import OBJECTIVES, Batch
 from colorlib.model import NETWORKS, Network
@@ -125,10 +125,11 @@ class _Training:
             turn_probability=config.turn_probability,
         )
         training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
-        pixels = training.decode()
+        pixels = [shrink(photo, config.view) for photo in training.decode()]
         storage = dataset_device(sum(photo.nbytes for photo in pixels), device)
         self.training = TrainingPhotos(pixels, training.names, augmentation, storage)
-        self.validation = center_crops(validation.decode(), validation.names, config.crop_size).to(device)
+        shown = [shrink(photo, config.view) for photo in validation.decode()]
+        self.validation = center_crops(shown, validation.names, config.crop_size).to(device)
         # Set up target, loss, network and optimizer
         self.target = TARGETS[config.target]()
         self.objective = OBJECTIVES[config.objective](self.target, config.seed)

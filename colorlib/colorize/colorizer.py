@@ -15,7 +15,7 @@ from torch import Tensor
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import Colorizer, adjust_lab, load_run
 from colorlib.device import choose_device
-from colorlib.photos.decode import Pixels, srgb_pixels, upright
+from colorlib.photos.decode import Pixels, row_strips, srgb_pixels, upright
 from colorlib.provenance import PACKAGE
 
 COMMITTED_RUNS = tuple(PACKAGE.parent / "results" / profile / "seed-0" for profile in ("paper", "cpu"))
@@ -157,6 +157,7 @@ def color_pixels(
     """
     band = pixels[:0]
     rows = slice(0, 0)
+    overview = colorizer.overview(_lightness_of(pixels)) if colorizer.view else None
     for tile in colorizer.tiles(*pixels.shape[:2]):
         seen = tile.seen[0]
         if tile.place[0].stop > rows.stop:
@@ -168,7 +169,7 @@ def color_pixels(
         # Color the tile with the context that the network sees around it
         piece = torch.from_numpy(band[:, tile.seen[1]].copy()).permute(2, 0, 1).unsqueeze(0)
         light = lightness(piece)
-        rgb = colorizer.color(light)[..., *tile.inner]
+        rgb = colorizer.color(light, tile, overview)[..., *tile.inner]
         if keep_luminance or saturation != 1.0:
             own = light[..., *tile.inner] if keep_luminance else None
             rgb = adjust_lab(rgb, light=own, saturation=saturation)
@@ -176,3 +177,9 @@ def color_pixels(
         colored = to_bytes(rgb)[0].permute(1, 2, 0).numpy()
         pixels[tile.place] = colored
         yield colored.shape[0] * colored.shape[1]
+
+
+def _lightness_of(pixels: Pixels) -> Tensor:
+    """Return L of a whole photograph, `(1, 1, H, W)`, computed strip by strip to bound memory."""
+    strips = [lightness(torch.from_numpy(pixels[rows]).permute(2, 0, 1)) for rows in row_strips(len(pixels))]
+    return torch.cat(strips, dim=-2).unsqueeze(0)

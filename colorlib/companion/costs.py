@@ -1,5 +1,6 @@
 """Parameters, multiply-adds (MACs) and receptive field of a network, measured by running it."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -9,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from colorlib import rng
 from colorlib.config import RunConfig
-from colorlib.model import parameter_count
-from colorlib.trainer import build_network
+from colorlib.model import NETWORKS, parameter_count
+from colorlib.targets import RGB, TARGETS
 
 
 def multiply_adds(network: nn.Module, height: int, width: int) -> int:
@@ -66,8 +67,11 @@ IMAGE_SIDE = 256
 
 
 def costs(config: RunConfig) -> dict[str, float]:
-    """Return parameters, multiply-adds per pixel and receptive field (pixels wide) of the network of a run."""
-    parameters, per_pixel = _size(config.network, config.target, config.objective)
+    """Return parameters, multiply-adds per pixel and receptive field (pixels wide) of the network of a run.
+
+    The field of a network that sees the whole image is infinite.
+    """
+    parameters, per_pixel = _size(config.network, config.target)
     return {
         "parameters": parameters,
         "multiply-adds per pixel": per_pixel,
@@ -77,20 +81,22 @@ def costs(config: RunConfig) -> dict[str, float]:
 
 def multiply_adds_per_pixel(config: RunConfig) -> float:
     """Return the multiply-adds per pixel of a forward pass of the network of a run."""
-    return _size(config.network, config.target, config.objective)[1]
+    return _size(config.network, config.target)[1]
 
 
 @lru_cache
-def _size(network: str, target: str, objective: str) -> tuple[int, float]:
+def _size(network: str, target: str) -> tuple[int, float]:
     """Return parameters and multiply-adds per pixel."""
     # On "meta" nothing is computed: the operations are counted only.
-    built = build_network(RunConfig(network=network, target=target, objective=objective)).to("meta")
+    built = NETWORKS[network](TARGETS[target]().head).to("meta")
     return parameter_count(built), multiply_adds(built, IMAGE_SIDE, IMAGE_SIDE) / IMAGE_SIDE**2
 
 
 @lru_cache
-def _receptive_field(network: str) -> int:
-    built = build_network(RunConfig(network=network)).double().eval()
+def _receptive_field(network: str) -> float:
+    built = NETWORKS[network](RGB.head).double().eval()
+    if built.whole:
+        return math.inf
     return receptive_field(built, reach=built.halo + 1, stride=built.stride, trials=2)
 
 

@@ -126,7 +126,8 @@ def estimate_seconds(config: RunConfig, scored_split: str, update: float, device
     """
     validation, scored = open_photos(config.photos, "val"), open_photos(config.photos, scored_split)
     # All photographs are taken to be as large as the first.
-    scored_pixels = min(len(scored), SCORED_PHOTOS) * scored[0].load()[..., 0].size
+    pixels = config.view**2 or scored[0].load()[..., 0].size
+    scored_pixels = min(len(scored), SCORED_PHOTOS) * pixels
     return _seconds(config, min(len(validation), VALIDATION_PHOTOS), scored_pixels, update, device) + POINT_OVERHEAD
 
 

@@ -189,7 +189,7 @@ def baselines_recomputed(profile: Profile) -> Iterator[Check]:
     if not path.is_file():
         return
     try:
-        losses = baseline_losses(profile.photos, profile.config.crop_size)
+        losses = baseline_losses(profile.photos, profile.config.crop_size, profile.config.view)
     except PhotosMissingError as error:
         yield _not_checked(subject, "rescored", error)
         return
