@@ -6,17 +6,17 @@ noticed. A run resumes from the newest intact checkpoint.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from colorlib.files import remove_leftovers, write_bytes
+from colorlib.files import check_fields, parse_json, remove_leftovers, write_bytes
 
 KEEP = 2
 """Number of checkpoints to keep: the newest and the one before it, in case the newest is damaged."""
@@ -66,14 +66,18 @@ def load_tensors(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            envelope = json.loads((file.metadata() or {})["colorlib"])
-            step, facts, digest = envelope["step"], envelope["facts"], envelope["sha256"]
+            envelope = parse_json((file.metadata() or {})["colorlib"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        check_fields(envelope, {"step": int, "facts": str, "sha256": str})
+        step, text = envelope["step"], envelope["facts"]
+        damaged = _content_digest(state, step, text) != envelope["sha256"]
+        facts = parse_json(text)
+        check_fields(facts, {})
+    except Exception as error:  # whatever a damaged or crafted file causes
         raise ValueError(f"{path} cannot be read as weights ({error or type(error).__name__})") from error
-    if _content_digest(state, step, facts) != digest:
+    if damaged:
         raise ValueError(f"{path} is damaged: its content does not match the SHA-256 that it contains")
-    return Checkpoint(step=step, state=state, facts=json.loads(facts))
+    return Checkpoint(step=step, state=state, facts=facts)
 
 
 def _content_digest(state: Mapping[str, Tensor], step: int, facts: str) -> str:
@@ -92,7 +96,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: the disk is full or not writable; the older checkpoints are intact.
     """
-    path = folder / f"update-{checkpoint.step:08d}.safetensors"
+    path = checkpoint_file(folder, checkpoint.step)
     save_tensors(path, checkpoint.state, step=checkpoint.step, facts=checkpoint.facts)
     files = checkpoint_files(folder)
     # Files of later steps are damaged, or the run would have resumed from them. Counting them among those to keep would
@@ -102,22 +106,42 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         unneeded.unlink()
 
 
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """Return the file of the checkpoint after `step` updates."""
+    return folder / f"update-{step:08d}.safetensors"
+
+
 def checkpoint_files(folder: Path) -> list[Path]:
     """Return the checkpoint files in `folder`, newest first, intact or damaged."""
     return sorted(folder.glob("update-*.safetensors"), reverse=True)
 
 
-def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+def load_newest(
+    folder: Path, check: Callable[[Checkpoint], None] = lambda checkpoint: None
+) -> tuple[Checkpoint | None, list[str]]:
     """Load the newest intact checkpoint; delete temporary files of a killed process.
 
+    Args:
+        folder: the folder of the checkpoints.
+        check: called with each intact checkpoint; one for which it raises ValueError is passed over.
+
     Returns:
-        The checkpoint, or None if there is none, and a message for each damaged checkpoint that is newer.
+        The checkpoint, or None if there is none, and a message for each newer one that was passed over.
     """
     remove_leftovers(folder)
-    damaged: list[str] = []
+    unusable: list[str] = []
     for path in checkpoint_files(folder):
         try:
-            return load_tensors(path), damaged
+            checkpoint = load_tensors(path)
         except ValueError as error:
-            damaged.append(str(error))
-    return None, damaged
+            unusable.append(str(error))
+            continue
+        try:
+            if path != checkpoint_file(folder, checkpoint.step):
+                raise ValueError(f"it is of update {checkpoint.step}")
+            check(checkpoint)
+        except ValueError as error:
+            unusable.append(f"{path} cannot be resumed from: {error}")
+            continue
+        return checkpoint, unusable
+    return None, unusable

@@ -118,13 +118,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a finished run and print its metrics."""
-    import json
 
     from tqdm import tqdm
 
     from colorlib.config import config_of_record
     from colorlib.device import is_main_process, prepare, process_group
-    from colorlib.evaluate import score_run
+    from colorlib.evaluate import read_metrics, score_run
     from colorlib.photos.decode import MAX_PIXELS
     from colorlib.runs import Run, score_files
 
@@ -141,7 +140,7 @@ def evaluate(options: argparse.Namespace) -> int:
             return 0
     # Print the pooled metrics
     path, _ = score_files(options.run, photos, options.split, own=own)
-    metrics = json.loads(path.read_text(encoding="utf-8"))
+    metrics = read_metrics(path)
     for method, found in metrics["methods"].items():
         print(
             f"{method}: MSE {found['mse']['value']:.5f}, PSNR of it {_decibels(found['psnr_of_mse'])}, "

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from colorlib.color import gray_rgb, lab_to_rgb, lightness, resize, rgb_to_lab
+from colorlib.config import config_of_record
 from colorlib.model import NETWORKS, Network
+from colorlib.optim import check_tensors
 from colorlib.photos.decode import Pixels
 from colorlib.runs import Run
 from colorlib.targets import TARGETS, Target
@@ -142,16 +144,26 @@ def load_run(path: Path, *, epoch: int | None = None, device: torch.device | Non
         device: device of the network; None means the CPU.
 
     Raises:
-        ValueError: there is no finished run at `path`, or the weights of that epoch were not kept.
+        ValueError: there is no finished run at `path`, the weights of that epoch were not kept, or they are another
+            network's.
     """
     run = Run(path)
-    config = run.record()["config"]
-    target = TARGETS[config["target"]]()
-    network = NETWORKS[config["network"]](target.head)
-    network.load_state_dict(run.read_weights(epoch))
+    config = config_of_record(run.record())
+    target = TARGETS[config.target]()
+    network = NETWORKS[config.network](target.head)
+    weights = run.read_weights(epoch)
+    try:
+        check_tensors(weights, network.state_dict())
+    except ValueError as error:
+        file = run.weights if epoch is None else run.epoch_weights(epoch)
+        raise ValueError(
+            f"{file} does not fit network={config.network}, target={config.target} in run.json: {error}; restore the "
+            "two files that belong together"
+        ) from error
+    network.load_state_dict(weights)
     where = device or torch.device("cpu")
     network = network.to(where).to(memory_format=torch.channels_last).eval()
-    return Colorizer(network=network, target=target, device=where, view=config.get("view", 0))
+    return Colorizer(network=network, target=target, device=where, view=config.view)
 
 
 def adjust_lab(rgb: Tensor, *, light: Tensor | None = None, saturation: float = 1.0) -> Tensor:

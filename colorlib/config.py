@@ -163,7 +163,10 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         except ValueError:
             raise wrong from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise wrong from None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise wrong
     return value

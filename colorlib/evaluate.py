@@ -1,7 +1,6 @@
 """Evaluation: metrics per image of any `Colorize` on a split, then pooled metrics with bootstrap intervals."""
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightne
 from colorlib.config import config_of_record
 from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops, shrink
 from colorlib.device import all_gather, is_main_process, shard
-from colorlib.files import round_floats, sha256, write_json, write_text
+from colorlib.files import check_fields, read_json, round_floats, sha256, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import MAX_PIXELS
@@ -34,6 +33,8 @@ NETWORK = "network"
 """Method label of a network's raw RGB output."""
 NETWORK_TRUE_L = "network, true L"
 """Method label of a network's a and b with the photograph's own L."""
+NUMBER = (int, float, type(None))
+"""Types of an estimate in metrics.json; null stands for an infinity or NaN."""
 RESAMPLES = 10_000
 """Number of bootstrap resamples of the images."""
 BLOCK = 250
@@ -70,17 +71,27 @@ def read_scores(path: Path) -> list[Score]:
     """Return the rows of a per_image.csv.
 
     Raises:
-        ValueError: the file does not exist or lacks columns; the message names the file.
+        ValueError: the file does not exist, lacks columns, or has a row that cannot be read; the message names the
+            file, and the row.
     """
     if not path.is_file():
         raise ValueError(f"{path} does not exist; evaluate the run first (`colorlib evaluate`)")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read: {error}; restore it, or evaluate the run again") from error
     kinds: dict[str, Callable[[str], object]] = {"image": str, "method": str, "pixels": int}
     names = list(Score.__dataclass_fields__)
     if rows and not set(names) <= set(rows[0]):
         raise ValueError(f"{path} has the columns {', '.join(rows[0])}; expected {', '.join(names)}")
-    return [Score(**{name: kinds.get(name, float)(row[name]) for name in names}) for row in rows]  # type: ignore[arg-type]
+    scores = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            scores.append(Score(**{name: kinds.get(name, float)(row[name]) for name in names}))  # type: ignore[arg-type]
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}, row {number}: {error}; restore it, or evaluate the run again") from error
+    return scores
 
 
 def by_method(scores: Sequence[Score]) -> dict[str, list[Score]]:
@@ -333,6 +344,17 @@ def baseline_losses(photos: str, crop_size: int, view: int = 0) -> dict[str, flo
     }
 
 
+def read_baseline_losses(path: Path) -> dict[str, float]:
+    """Return the losses of `baseline_losses` from a profile's baselines.json.
+
+    Raises:
+        ValueError: the file is missing or damaged, or lacks a baseline; the message names it.
+    """
+    content = read_json(path, {"validation_mse": dict.fromkeys(BASELINES, float)}, fix="run `make reproduce`")
+    losses: dict[str, float] = content["validation_mse"]
+    return losses
+
+
 def score_run(
     path: Path,
     *,
@@ -427,8 +449,26 @@ def rebuild_metrics(path: Path) -> Path:
         ValueError: the run was not scored, or its weights are damaged.
     """
     metrics = path / "metrics.json"
-    photos = json.loads(metrics.read_text(encoding="utf-8"))["photos"]
+    photos = read_metrics(metrics)["photos"]
     write_json(metrics, round_floats(_metrics_record(read_scores(path / "per_image.csv"), photos, Run(path).weights)))
+    return metrics
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return the content of a metrics.json.
+
+    Raises:
+        ValueError: the file is missing or damaged, or an estimate lacks its value or a bound; the message names it.
+    """
+    fix = "evaluate the run again (`colorlib evaluate`)"
+    metrics = read_json(path, {"photos": {"source": str, "split": str, "count": int}, "methods": dict}, fix=fix)
+    try:
+        for method, values in metrics["methods"].items():
+            check_fields(values, {"images": int, "truth_colorfulness": float}, method)
+            for measure in ("mse", "psnr_of_mse", "mean_psnr", "ssim", "delta_e00", "colorfulness"):
+                check_fields(values, {measure: {"value": NUMBER, "low": NUMBER, "high": NUMBER}}, method)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}; restore it, or {fix}") from error
     return metrics
 
 

@@ -35,6 +35,24 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
+def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Check that two sets of named tensors have the same names, shapes and types.
+
+    Raises:
+        ValueError: they differ; the message names the first tensor that does.
+    """
+    for name in sorted({*found, *expected}):
+        if name not in found:
+            raise ValueError(f"the tensor {name} is missing")
+        if name not in expected:
+            raise ValueError(f"the tensor {name} does not belong to this configuration")
+        (shape, dtype), (held_shape, held_dtype) = ((t[name].shape, t[name].dtype) for t in (expected, found))
+        if (held_shape, held_dtype) != (shape, dtype):
+            raise ValueError(
+                f"the tensor {name} has shape {tuple(held_shape)} and type {held_dtype}, not {tuple(shape)} and {dtype}"
+            )
+
+
 class TrainState:
     """A module in training: its weights, its Adam optimizer and, optionally, a moving average (EMA) of the weights."""
 
@@ -93,14 +111,24 @@ class TrainState:
         """Return all tensors that the next update depends on, with names that begin with `prefix` and a dot."""
         state = {f"{prefix}.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for name, parameter in self.module.named_parameters():
-            for slot, value in self.adam.state[parameter].items():
+            # Before the first update Adam has none
+            slots = self.adam.state.get(parameter) or {
+                "step": torch.zeros(()),
+                **{slot: torch.zeros_like(parameter) for slot in ("exp_avg", "exp_avg_sq")},
+            }
+            for slot, value in slots.items():
                 state[f"{prefix}.adam.{slot}.{name}"] = value
         if self.ema_decay:
             state |= {f"{prefix}.average.{name}": tensor for name, tensor in self.eval_model.state_dict().items()}
         return state
 
     def load_state(self, state: Mapping[str, Tensor], prefix: str) -> None:
-        """Load tensors that `state(prefix)` returned; tensors with other prefixes are ignored."""
+        """Load tensors that `state(prefix)` returned; tensors with other prefixes are ignored.
+
+        Raises:
+            ValueError: one is missing, or has another shape or type; nothing was loaded.
+        """
+        check_tensors({name: state[name] for name in state if name.startswith(f"{prefix}.")}, self.state(prefix))
         names = self.module.state_dict()
         self.module.load_state_dict({name: state[f"{prefix}.{name}"] for name in names})
         for name, parameter in self.module.named_parameters():

@@ -125,6 +125,11 @@ def machine(hardware: Mapping[str, Any]) -> str:
     return hardware.get("accelerator") or f"{hardware['processor']}, {hardware['threads']} threads"
 
 
+def environments(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the "versions" and "hardware" that trained a run: those it began with, then those it was resumed with."""
+    return [record, *record.get("stretches", ())]
+
+
 def machines(records: Iterable[Mapping[str, Any]]) -> str:
     """Return the distinct machines of several run records as text."""
-    return "; ".join(dict.fromkeys(machine(record["hardware"]) for record in records))
+    return "; ".join(dict.fromkeys(machine(part["hardware"]) for record in records for part in environments(record)))

@@ -2,7 +2,8 @@
 
 ```
 results/<profile>/seed-<n>/
-    run.json               configuration; hashes of data and code; versions, hardware; written before training
+    run.json               configuration; hashes of data and code; versions, hardware; written before training, and
+                           again if the run is resumed with other versions or hardware ("stretches")
     history.csv            losses, a row per epoch; the same bytes in every repetition
     timing.csv             seconds, a row per epoch; kept apart because they differ in every repetition
     weights.safetensors    weights after the last epoch, float32
@@ -15,13 +16,13 @@ results/<profile>/seed-<n>/
 import csv
 import hashlib
 import io
-import json
+import math
 import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,24 @@ import filelock
 import torch
 from torch import Tensor
 
-from colorlib.checkpoint import Checkpoint, load_tensors, save_tensors
-from colorlib.config import RunConfig, as_json
-from colorlib.files import remove_leftovers, write_json, write_text
+from colorlib.checkpoint import Checkpoint, load_newest, load_tensors, save_checkpoint, save_tensors
+from colorlib.config import RunConfig, as_json, config_of_record
+from colorlib.files import check_fields, read_json, remove_leftovers, write_json, write_text
 from colorlib.photos import PhotoSet
 from colorlib.provenance import source_digest
+
+SPLIT = {"count": int, "sha256": str}
+KEY = {"config": dict, "photos": {"train": SPLIT, "val": SPLIT}, "source": str}
+"""Fields of `run_key`, which run.json and every checkpoint hold."""
+ENVIRONMENT = {"versions": dict, "hardware": {"processor": str, "threads": int, "device": str}}
+RECORD = KEY | ENVIRONMENT
+"""Fields of run.json."""
+STRETCH: dict[str, Any] = {"from_update": int} | ENVIRONMENT
+"""Fields of each entry of "stretches": another environment, and the number of updates that were done before it."""
+HISTORY = {"epoch": int, "updates": int, "training_loss": float, "validation_loss": float}
+"""Columns of history.csv."""
+TIMING = {"epoch": int, "training_seconds": float, "validation_seconds": float}
+"""Columns of timing.csv."""
 
 
 class RunBusyError(ValueError):
@@ -56,6 +70,8 @@ class Run:
     """A run directory: reads and writes its files."""
 
     path: Path
+    held: tuple[tuple[int, int], ...] | None = None
+    """Identity of directory and lock file while this process holds the lock (`locked`): writes check it."""
 
     @property
     def checkpoints(self) -> Path:
@@ -84,11 +100,15 @@ class Run:
             path.unlink()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> "Iterator[Run]":
         """Lock the directory for writing. The operating system releases the lock when the process dies.
+
+        Yields:
+            The same run, whose writes raise ValueError if the directory or its lock was removed or replaced meanwhile.
 
         Raises:
             RunBusyError: another process holds the lock.
+            ValueError: the file system cannot lock.
         """
         # Acquire the lock, or name the process that holds it
         self.path.mkdir(parents=True, exist_ok=True)
@@ -97,59 +117,172 @@ class Run:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            who = json.loads(holder.read_text(encoding="utf-8")) if holder.is_file() else {}
+            try:
+                who = read_json(holder, {"process": int, "host": str, "command": str})
+            except ValueError:  # it is being written, or damaged
+                who = {"process": "?", "host": "?", "command": "command unknown"}
             raise RunBusyError(
-                f"{self.path} is in use by process {who.get('process', '?')} on {who.get('host', '?')} "
-                f"({who.get('command', 'command unknown')}); wait for it, stop it, or name another directory"
+                f"{self.path} is in use by process {who['process']} on {who['host']} ({who['command']}); wait for it, "
+                "stop it, or name another directory"
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise ValueError(
+                f"{self.path} cannot be locked ({error}); name a directory on a file system that has locks and is "
+                "writable"
             ) from error
         # Leave a note for other processes while the lock is held
+        run = replace(self, held=self._identity())
         try:
             write_json(holder, {"process": os.getpid(), "host": platform.node(), "command": " ".join(sys.argv)})
-            yield
+            yield run
         finally:
-            holder.unlink(missing_ok=True)
+            if run.held == self._identity():
+                holder.unlink(missing_ok=True)
             lock.release()
+
+    def _identity(self) -> tuple[tuple[int, int], ...]:
+        """Return device and inode of the directory and its lock file; empty if one is missing."""
+        try:
+            found = [path.stat() for path in (self.path, self.path / "run.lock")]
+        except OSError:
+            return ()
+        return tuple((status.st_dev, status.st_ino) for status in found)
+
+    def _check_lock(self) -> None:
+        """Raise ValueError if the lock is held and the directory or its lock file is no longer the one locked."""
+        if self.held is not None and self.held != self._identity():
+            raise ValueError(
+                f"{self.path} or its run.lock was removed or replaced while this process trained into it, so another "
+                "process may be training there; this one stops. Start it again with the same command"
+            )
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write run.json."""
+        self._check_lock()
         write_json(self.path / "run.json", record)
 
     def record(self) -> dict[str, Any]:
         """Return the content of run.json.
 
         Raises:
-            ValueError: the file is missing or damaged.
+            ValueError: the file is missing, damaged, or lacks a field; the message names both.
         """
         path = self.path / "run.json"
+        if not path.exists():
+            raise ValueError(f"{self.path} contains no run ({path.name} does not exist); train one into it first")
+        fix = "train the run anew with --restart"
+        record = read_json(path, RECORD, fix=fix)
         try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self.path} contains no run ({path.name}: {error}); train one into it first") from error
+            config_of_record(record)
+            if "stretches" in record:
+                check_fields(record, {"stretches": [STRETCH]})
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}; restore it, or {fix}") from error
         return record
+
+    def record_environment(self, environment: Mapping[str, Any], *, updates: int) -> Iterator[str]:
+        """Add a stretch to run.json if the run is resumed in another environment than the one before.
+
+        Args:
+            environment: "versions" and "hardware" of this process.
+            updates: number of updates done so far.
+
+        Yields:
+            A message for the user, if something changed.
+        """
+        record = self.record()
+        # A stretch without an update has trained nothing
+        stretches = [stretch for stretch in record.get("stretches", ()) if stretch["from_update"] < updates]
+        last = stretches[-1] if stretches else record
+        yield from environment_changes(last, environment)
+        if any(last[group] != values for group, values in environment.items()):
+            stretches.append({"from_update": updates, **environment})
+        if stretches != record.get("stretches", []):
+            rest = {name: value for name, value in record.items() if name != "stretches"}
+            self.write_record(rest | ({"stretches": stretches} if stretches else {}))
 
     def write_history(self, history: Sequence[Mapping[str, float]], timing: Sequence[Mapping[str, float]]) -> None:
         """Write history.csv and timing.csv."""
+        self._check_lock()
         write_text(self.path / "history.csv", csv_text(history))
+        self._check_lock()
         write_text(self.path / "timing.csv", csv_text(timing))
 
     def history(self) -> list[dict[str, float]]:
         """Return the rows of history.csv, with values as floats.
 
         Raises:
-            ValueError: the file does not exist, because no epoch was completed.
+            ValueError: the file does not exist, because no epoch was completed, or it is damaged; the message names it.
         """
-        path = self.path / "history.csv"
+        return self._rows("history.csv", HISTORY)
+
+    def timing(self) -> list[dict[str, float]]:
+        """Return the rows of timing.csv, with values as floats; errors as in `history`."""
+        return self._rows("timing.csv", TIMING)
+
+    def _rows(self, name: str, columns: Mapping[str, type]) -> list[dict[str, float]]:
+        path = self.path / name
         if not path.is_file():
             raise ValueError(f"{path} does not exist: no epoch was completed; train the run first")
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        try:
+            text = path.read_text(encoding="utf-8")
+            header, *lines = text.split("\n")
+            if header != ",".join(columns):
+                raise ValueError(f"its columns are {header[:100]!r}, not {','.join(columns)!r}")
+            if not lines or lines.pop():
+                raise ValueError("its last line has no end")
+            rows = [
+                {name: kind(cell) for (name, kind), cell in zip(columns.items(), line.split(","), strict=True)}
+                for line in lines
+            ]
+            if csv_text(rows) != text:  # Python reads 1_0 as 10
+                raise ValueError("its numbers are not written as Python writes them")
+            check_epochs(rows)
+        except (OSError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path} is damaged: {error}; the same `colorlib train` writes it again") from error
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint to resume from, and delete old ones."""
+        self._check_lock()
+        save_checkpoint(self.checkpoints, checkpoint)
+
+    def newest_checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
+        """Return the newest checkpoint to resume from, or None, and a message for each newer one that is passed over.
+
+        A checkpoint is passed over if it is damaged, if its update, history and times do not fit together, or if the
+        weights of an epoch to keep are missing, which a run that resumes after that epoch would not write again.
+        """
+
+        def check(checkpoint: Checkpoint) -> None:
+            facts = checkpoint.facts
+            check_fields(facts, {"key": KEY, "history": [HISTORY], "timing": [TIMING]})
+            for name in ("history", "timing"):
+                check_epochs(facts[name])
+            config = config_of_record(facts["key"])
+            epochs = len(facts["history"])
+            done = [row["updates"] for row in facts["history"]]
+            if done != [epoch * config.updates_per_epoch for epoch in range(1, epochs + 1)]:
+                raise ValueError(f"its history has the updates {', '.join(map(str, done))[:100]}")
+            if checkpoint.step != epochs * config.updates_per_epoch or len(facts["timing"]) != epochs:
+                raise ValueError(
+                    f"it is of update {checkpoint.step}, with {epochs} epochs of losses and {len(facts['timing'])} of "
+                    "times"
+                )
+            for epoch in config.keep_epochs:
+                if epoch <= epochs and load_tensors(self.epoch_weights(epoch)).step != epoch * config.updates_per_epoch:
+                    raise ValueError(f"{self.epoch_weights(epoch)} is of another update")
+
+        return load_newest(self.checkpoints, check)
 
     def write_weights(self, state: Mapping[str, Tensor], *, step: int) -> None:
         """Write weights.safetensors."""
+        self._check_lock()
         save_tensors(self.weights, state, step=step)
 
     def write_epoch_weights(self, state: Mapping[str, Tensor], *, epoch: int, step: int) -> None:
         """Write the weights of an epoch as float16: half the size, and colors change by less than one 8-bit level."""
+        self._check_lock()
         save_tensors(self.epoch_weights(epoch), {k: v.to(torch.float16) for k, v in state.items()}, step=step)
 
     def read_weights(self, epoch: int | None = None) -> dict[str, Tensor]:
@@ -160,6 +293,22 @@ class Run:
         """
         path = self.weights if epoch is None else self.epoch_weights(epoch)
         return {name: tensor.to(torch.float32) for name, tensor in load_tensors(path).state.items()}
+
+
+def check_epochs(rows: Sequence[Mapping[str, float]]) -> None:
+    """Check the rows of a history or of its times: epochs from 1 on, updates that grow evenly, finite numbers.
+
+    Raises:
+        ValueError: a row does not fit; the message names it.
+    """
+    for number, row in enumerate(rows, start=1):
+        for name, value in row.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} of row {number} is {value!r}")
+        if row["epoch"] != number:
+            raise ValueError(f"row {number} is of epoch {row['epoch']}")
+        if "updates" in row and (row["updates"] != number * rows[0]["updates"] or row["updates"] < 1):
+            raise ValueError(f"row {number} is of update {row['updates']}")
 
 
 def score_files(path: Path, photos: str, split: str, *, own: str) -> tuple[Path, Path]:
@@ -246,30 +395,32 @@ def mismatch(run: Run, key: dict[str, Any], checkpoint: Checkpoint | None) -> st
         key: the key of the run to train (`run_key`).
         checkpoint: the newest checkpoint in the directory, if there is one.
     """
-    if checkpoint:
-        recorded = checkpoint.facts["key"]
-    elif (run.path / "run.json").is_file():
-        recorded = run.record()
-    else:
-        return None
-    # Settings that are newer than the record have their defaults
-    then, now = as_json(RunConfig()) | recorded["config"], key["config"]
-    differing = [f"{name}={then[name]!r}, not {now.get(name)!r}" for name in then if then[name] != now.get(name)]
-    if checkpoint:
-        differing += [f"other {name}" for name in ("photos", "source") if recorded[name] != key[name]]
+    recorded: list[Mapping[str, Any]] = [checkpoint.facts["key"]] if checkpoint else []
+    if (run.path / "run.json").exists():
+        try:
+            recorded.append(run.record())
+        except ValueError as error:
+            return str(error)
+    differing = []
+    for record in recorded:
+        # Settings that are newer than the record have their defaults
+        then, now = as_json(RunConfig()) | record["config"], key["config"]
+        differing += [f"{name}={then[name]!r}, not {now.get(name)!r}" for name in then if then[name] != now.get(name)]
+        if checkpoint:
+            differing += [f"other {name}" for name in ("photos", "source") if record[name] != key[name]]
     if not differing:
         return None
     return (
-        f"{run.path} contains another run ({'; '.join(differing)}); choose another directory, or discard that run with "
-        "--restart"
+        f"{run.path} contains another run ({'; '.join(dict.fromkeys(differing))}); choose another directory, or "
+        "discard that run with --restart"
     )
 
 
-def environment_changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Yield one message if versions or hardware changed since the run began, else nothing.
+def environment_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one message if versions or hardware changed since the run was last trained, else nothing.
 
     Args:
-        then: groups of names and values, "versions" and "hardware", as in run.json.
+        then: groups of names and values, "versions" and "hardware", as in run.json or a stretch.
         now: the same of this process.
     """
     changed = [
@@ -279,4 +430,4 @@ def environment_changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[s
         if then[group].get(name) != value
     ]
     if changed:
-        yield f"the run began with {'; '.join(changed)}: expect results that are close, not equal byte for byte"
+        yield f"the run was trained with {'; '.join(changed)}: expect results that are close, not equal byte for byte"

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from colorlib import rng
-from colorlib.checkpoint import Checkpoint, load_newest, save_checkpoint
+from colorlib.checkpoint import Checkpoint, checkpoint_file
 from colorlib.color import lightness
 from colorlib.config import RunConfig
 from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops, shrink
 from colorlib.device import all_reduce_sum, barrier, dataset_device, is_main_process, prepare, shard, to_device
 from colorlib.losses import OBJECTIVES, Batch
 from colorlib.model import NETWORKS, Network
-from colorlib.optim import SCHEDULES, TrainState, autocast
+from colorlib.optim import SCHEDULES, TrainState, autocast, check_tensors
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import MAX_PIXELS
 from colorlib.provenance import commit, hardware, versions
-from colorlib.runs import Epoch, Notice, Run, Update, environment_changes, epoch_of_row, mismatch, run_key
+from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row, mismatch, run_key
 from colorlib.targets import TARGETS
 
 
@@ -71,9 +71,8 @@ def train(
         OSError: the disk is full or not writable. The newest intact checkpoint remains.
     """
     torch_device = prepare(device, threads)
-    run = Run(path)
     # The main process alone locks and writes the directory; the others only read it.
-    with run.locked() if is_main_process() else nullcontext():
+    with Run(path).locked() if is_main_process() else nullcontext(Run(path)) as run:
         if is_main_process():
             run.remove_leftovers()
         barrier()
@@ -81,8 +80,8 @@ def train(
         # Load the newest checkpoint
         photos = {split: open_photos(config.photos, split, max_pixels=max_pixels) for split in ("train", "val")}
         key = run_key(config, photos)
-        checkpoint, damaged = load_newest(run.checkpoints)
-        for message in damaged:
+        checkpoint, unusable = run.newest_checkpoint()
+        for message in unusable:
             yield Notice(text=f"{message}; {'using the one before it' if checkpoint else 'training from the start'}")
 
         # Refuse the directory of another run
@@ -90,8 +89,17 @@ def train(
         if reason and not restart:
             raise ValueError(reason)
 
-        # Load photographs and network. This refuses what cannot be trained, so it precedes any change to the directory.
+        # Load photographs, network and checkpoint. This refuses what cannot be trained, so it precedes any change to
+        # the directory.
         training = _Training(config, run, key, photos, torch_device)
+        if checkpoint and not reason:
+            try:
+                training.load_state(checkpoint)
+            except ValueError as error:
+                file = checkpoint_file(run.checkpoints, checkpoint.step)
+                reason = f"{file} does not fit: {error}; delete it, or train anew with --restart"
+                if not restart:
+                    raise ValueError(reason) from error
         if reason:
             yield Notice(text=f"restarted: {reason}")
             checkpoint = None
@@ -105,10 +113,11 @@ def train(
                 run.discard()
             if checkpoint is None or not (run.path / "run.json").is_file():
                 run.write_record(key | environment | {"commit": commit()})
-            else:
-                yield from (Notice(text=text) for text in environment_changes(run.record(), environment))
+            elif checkpoint.step < config.updates:
+                changes = run.record_environment(environment, updates=checkpoint.step)
+                yield from (Notice(text=text) for text in changes)
 
-        yield from training.run_epochs(checkpoint)
+        yield from training.run_epochs()
 
 
 class _Training:
@@ -144,11 +153,9 @@ class _Training:
         self.history: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
 
-    def run_epochs(self, checkpoint: Checkpoint | None) -> Iterator[Update | Epoch]:
-        """Train the remaining epochs, then write the weights."""
-        # Resume
-        if checkpoint:
-            self._load_state(checkpoint)
+    def run_epochs(self) -> Iterator[Update | Epoch]:
+        """Yield the completed epochs, train the remaining ones, then write the weights."""
+        if self.history:
             if is_main_process():
                 self.run.write_history(self.history, self.timing)
             yield from (epoch_of_row(row) for row in self.history)
@@ -255,14 +262,23 @@ class _Training:
         if epoch in self.config.keep_epochs:
             # Before the checkpoint: a run that resumes from it does not write these weights again.
             self.run.write_epoch_weights(self.network.eval_model.state_dict(), epoch=epoch, step=step)
-        state = self.network.state("network") | {f"objective.{k}": v for k, v in self.objective.state().items()}
         facts = {"key": self.key, "history": self.history, "timing": self.timing}
-        save_checkpoint(self.run.checkpoints, Checkpoint(step=step, state=state, facts=facts))
+        self.run.write_checkpoint(Checkpoint(step=step, state=self._state(), facts=facts))
         self.run.write_history(self.history, self.timing)
 
-    def _load_state(self, checkpoint: Checkpoint) -> None:
-        self.history = list(checkpoint.facts["history"])
-        self.timing = list(checkpoint.facts["timing"])
+    def _state(self) -> dict[str, Tensor]:
+        """Return the tensors of a checkpoint."""
+        return self.network.state("network") | {f"objective.{k}": v for k, v in self.objective.state().items()}
+
+    def load_state(self, checkpoint: Checkpoint) -> None:
+        """Load a checkpoint.
+
+        Raises:
+            ValueError: a tensor is missing, or has another shape or type.
+        """
         state = checkpoint.state
+        check_tensors(state, self._state())
         self.network.load_state(state, "network")
         self.objective.load_state({k.removeprefix("objective."): state[k] for k in state if k.startswith("objective.")})
+        self.history = list(checkpoint.facts["history"])
+        self.timing = list(checkpoint.facts["timing"])

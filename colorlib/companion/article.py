@@ -23,12 +23,12 @@ from colorlib.companion.report.notebook_html import captioned_outputs, read_cell
 from colorlib.companion.results import Results
 from colorlib.companion.steps import PRIMARY, files
 from colorlib.companion.tables import Table
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, summarize
-from colorlib.files import write_bytes
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, read_baseline_losses, summarize
+from colorlib.files import read_json, write_bytes
 from colorlib.metrics import psnr_of
 from colorlib.model import parameter_count
 from colorlib.profiles import PROJECT, Profile, changes_text
-from colorlib.provenance import machine
+from colorlib.provenance import environments, machine
 
 PICTURES = {
     "figure1_loss_curve": ("03_figure1", "Figure 1."),
@@ -140,11 +140,11 @@ def gather(results: Results) -> dict[str, Any]:
         "config": config | {"crops_per_epoch": f"{config['crops_per_epoch']:,}"},
         "updates": f"{results.updates:,}",
         "seeds": ("seed " if len(records) == 1 else "seeds ") + ", ".join(map(str, profile.seeds)),
-        "machines": sorted({machine(record["hardware"]) for record in records}),
+        "machines": sorted({machine(part["hardware"]) for record in records for part in environments(record)}),
         "versions": records[0]["versions"],
         "sources": sorted({record["source"][:16] for record in records}),
         "resamples": f"{RESAMPLES:,}",
-        "photographs": json.loads(files(profile, "data")[0].read_text(encoding="utf-8")),
+        "photographs": read_json(files(profile, "data")[0], {"photos": str, "terms": str, "splits": list}),
         "training": training(results),
         "table": table(results),
         "by_source": by_source(profile),
@@ -171,7 +171,7 @@ def training(results: Results) -> dict[str, Any]:
         for name in ("training_loss", "validation_loss")
     )
     path = files(results.profile, "data")[1]
-    baselines: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["validation_mse"]
+    baselines = read_baseline_losses(path)
     best = min(baselines, key=lambda name: baselines[name])
     epochs = len(training)
     at, tenth, tail = min(paper.EPOCH, epochs), min(epochs, max(2, epochs // 10)), min(10, epochs)

@@ -16,6 +16,7 @@ from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig, as_json, did_you_mean
 from colorlib.profiles import PROJECT, Profile, load_profile, root_folder
+from colorlib.provenance import machine
 from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row
 
 SCRATCH = "scratch"
@@ -158,6 +159,10 @@ def provenance_table(path: Path) -> Table:
     ]
     rows.append(("source tree (SHA-256)", record["source"][:16] + "…"))
     rows += list(record["versions"].items()) + list(record["hardware"].items())
+    rows += [
+        (f"resumed after update {stretch['from_update']}", machine(stretch["hardware"]))
+        for stretch in record.get("stretches", ())
+    ]
     return Table(
         data=pd.DataFrame([(name, str(value)) for name, value in rows], columns=["what", "value"]),
         columns=[Column(name="what"), Column(name="value")],

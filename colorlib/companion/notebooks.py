@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from colorlib.files import write_json, write_text
+from colorlib.files import read_json, write_json, write_text
 from colorlib.profiles import PROJECT
 
 if TYPE_CHECKING:
@@ -332,12 +332,11 @@ def stable_text(nb: "NotebookNode") -> str:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Return a record written by `execute`, or any JSON object; None if the file is missing or not JSON."""
+    """Return a record written by `execute`, or any JSON object; None if the file is missing or none."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        return read_json(path, {})
+    except ValueError:
         return None
-    return record
 
 
 EPOCH_LINE = re.compile(r"epoch +(\d+) of (\d+)")

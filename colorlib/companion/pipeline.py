@@ -4,7 +4,6 @@
 SHA256SUMS lists the committed files.
 """
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import summary_files, write_summary
 from colorlib.companion.tables import read_rows
 from colorlib.device import prepare
-from colorlib.evaluate import read_scores, rebuild_metrics
+from colorlib.evaluate import read_baseline_losses, read_scores, rebuild_metrics
 from colorlib.files import sha256, sha256_of_names, unchanged, write_json, write_text
 from colorlib.photos.registry import ensure_photos, split_digests
 from colorlib.profiles import (
@@ -73,7 +72,7 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
     runs, needed = [profile.run(seed) for seed in profile.seeds], inputs(profile)
 
     def loss_curve() -> None:
-        losses = json.loads(files(profile, "data")[1].read_text(encoding="utf-8"))["validation_mse"]
+        losses = read_baseline_losses(files(profile, "data")[1])
         figures.loss_curve(runs, losses, *files(profile, "figure1"))
 
     def triptychs() -> None:
@@ -137,8 +136,12 @@ def _point_files(sweep: Path) -> Iterator[Path]:
 def is_current(stamp: Path, key: str, made: Sequence[Path]) -> bool:
     """Return whether the stamp has this key and the files have the SHA-256 that it records."""
     recorded = read_record(stamp) or {}
-    digests = recorded.get("files", {})
-    return recorded.get("key") == key and unchanged({path: digests.get(_stamp_name(path)) for path in made})
+    digests = recorded.get("files")
+    return (
+        isinstance(digests, dict)
+        and recorded.get("key") == key
+        and unchanged({path: digests.get(_stamp_name(path)) for path in made})
+    )
 
 
 def write_stamp(stamp: Path, key: str, made: Sequence[Path]) -> None:

@@ -1,6 +1,5 @@
 """Results of a profile: run records, loss histories, scores and their summaries, each read once."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +9,19 @@ from typing import Any
 from colorlib.companion.steps import files, other_profile
 from colorlib.companion.tables import read_rows, summaries_by_seed
 from colorlib.evaluate import Estimate, Summary, mean_over_images
-from colorlib.files import sha256
+from colorlib.files import read_json, sha256
 from colorlib.metrics import Score
 from colorlib.model import NETWORKS, Network
 from colorlib.profiles import Profile
 from colorlib.runs import Run
 from colorlib.targets import TARGETS
+
+SCORED = {
+    "photos": {"source": str, "split": str, "count": int},
+    "published": {"count": int, "sha256": str},
+    "weights_sha256": dict,
+}
+"""Fields of `Results.published_record`."""
 
 
 class NotMeasuredError(ValueError):
@@ -103,8 +109,7 @@ class Results:
         """
         _, path = files(self.profile, "published_scores")
         self._require(path, "peers")
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return record
+        return read_json(path, SCORED, fix=f"run `make peers PROFILE={self.profile.name}`")
 
     def summaries_by_method(self, reference: str = "gray") -> dict[str, list[Summary]]:
         """Return the pooled scores of each method, one per seed (one for a baseline); gains are over `reference`."""

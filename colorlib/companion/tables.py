@@ -5,7 +5,6 @@ Captions are data: a notebook output has its label and its caption in its metada
 
 import csv
 import html
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from colorlib.evaluate import Summary, by_method, read_scores, summarize
+from colorlib.evaluate import Summary, by_method, read_metrics, read_scores, summarize
 from colorlib.files import round_floats, write_text
 from colorlib.metrics import Score
 from colorlib.profiles import Profile
@@ -181,7 +180,9 @@ def read_rows(path: Path) -> list[tuple[int | None, Score]]:
     """
     scores = read_scores(path)
     with path.open(newline="", encoding="utf-8") as file:
-        seeds = [row["seed"] for row in csv.DictReader(file)]
+        seeds = [row.get("seed") for row in csv.DictReader(file)]
+    if not all(seed == "" or (seed or "").isdecimal() for seed in seeds):
+        raise ValueError(f"{path}: a seed is no whole number; restore it, or make it again")
     return [(int(seed) if seed else None, score) for seed, score in zip(seeds, scores, strict=True)]
 
 
@@ -226,7 +227,7 @@ def scored_photographs(profile: Profile) -> str:
     path = profile.run(profile.seeds[0]) / "metrics.json"
     if not path.is_file():
         raise ValueError(f"{path} does not exist; run `make reproduce PROFILE={profile.name}`")
-    scored = json.loads(path.read_text(encoding="utf-8"))["photos"]
+    scored = read_metrics(path)["photos"]
     count = f"{scored['count']:,}"
     some = f"{count} of the {scored['of']:,}" if "of" in scored else f"the {count}"
     return f"{some} {scored['split']} photographs of {scored['source']}"

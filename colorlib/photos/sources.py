@@ -3,6 +3,7 @@
 Each class implements `Source`; those that can be downloaded implement `Downloadable` too.
 """
 
+import gzip
 import hashlib
 import importlib.util
 import inspect
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -252,6 +253,18 @@ class Folder:
         )
 
 
+class _BoundedReads:
+    """An open file whose reads are at most `MAX_MEMBER` bytes: tarfile reads headers whole, however long they say."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+
+    def read(self, size: int) -> bytes:
+        if size > MAX_MEMBER + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError(f"a header of {size:,} bytes is longer than {MAX_MEMBER:,}")
+        return self._file.read(size)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cifar10:
     """CIFAR-10 as JPEG files in one archive: 60,000 photographs of 32 x 32 pixels.
@@ -299,20 +312,28 @@ class Cifar10:
         """Return the JPEG files of the archive, `train/airplane/0000.jpg` -> bytes, sorted by name."""
         files, total = {}, 0
         try:
-            with tarfile.open(path) as archive:
+            with path.open("rb") as file:
+                xz = file.read(6) == b"\xfd7zXZ\0"
+            with (
+                cast("BinaryIO", lzma.open(path) if xz else gzip.open(path)) as unpacked,
+                tarfile.open(fileobj=cast("BinaryIO", _BoundedReads(unpacked)), mode="r:") as archive,
+            ):
                 for member in archive:
                     total += member.size
                     if member.size > MAX_MEMBER or total > MAX_ARCHIVE:
-                        raise ValueError(
-                            f"{path} is no archive of CIFAR-10: with {member.name} of {member.size:,} bytes it holds "
-                            f"more than {MAX_MEMBER:,} bytes in a file or {MAX_ARCHIVE:,} in all"
+                        raise tarfile.ReadError(
+                            f"with {member.name} of {member.size:,} bytes it holds more than {MAX_MEMBER:,} bytes in a "
+                            f"file or {MAX_ARCHIVE:,} in all"
                         )
                     name = "/".join(Path(member.name).parts[-3:])
                     if member.isfile() and name.endswith(".jpg") and (content := archive.extractfile(member)):
                         files[name] = content.read()
-        except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")  # tarfile adds a line for each way of unpacking
-            raise ValueError(f"{path} is damaged ({reason})") from error
+        # The last three: damaged headers that tarfile does not check
+        except (
+            *(tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error),
+            *(ValueError, RecursionError, OverflowError),
+        ) as error:
+            raise ValueError(f"{path} is damaged, or no archive of CIFAR-10 ({error})") from error
         return dict(sorted(files.items()))
 
     @staticmethod

@@ -234,9 +234,9 @@ def test_the_best_baseline_is_compared_image_by_image(profile, factor, word):
 def test_the_last_validation_loss_is_compared_with_the_best_baseline(profile, final, words):
     for seed in profile.seeds:
         run = Run(profile.run(seed))
-        history = run.history()
-        history[-1]["validation_loss"] = final
-        run.write_history(history, [])
+        history = run.path / "history.csv"
+        start, _, _ = history.read_text().rpartition(",")
+        history.write_text(f"{start},{final}\n")
     assert gathered(profile)["training"]["against"] == words
 
 

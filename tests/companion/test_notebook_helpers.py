@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from helpers.results import write_history
+from helpers.training import run_record
 
 from colorlib.companion import notebook_helpers
 from colorlib.companion.notebook_helpers import (
@@ -74,10 +75,9 @@ def test_sentences_are_printed_and_a_table_is_shown_if_there_is_one(
 
 
 def test_provenance_has_settings_photographs_and_machine_of_a_run(tmp_path: Path):
-    record = {
-        "config": {"seed": 3}, "photos": {"train": {"count": 2, "sha256": "ab" * 32}}, "source": "cd" * 32,
-        "versions": {"torch": "2"}, "hardware": {"threads": 2},
-    }  # fmt: skip
+    stretch = {"from_update": 4, "versions": {}, "hardware": {"processor": "Another", "threads": 8, "device": "cpu"}}
+    record = run_record(config={"seed": 3}, versions={"torch": "2"}, stretches=[stretch])
+    record["photos"]["train"] = {"count": 2, "sha256": "ab" * 32}
     write_text(tmp_path / "run.json", json.dumps(record))
     shown = dict(notebook_helpers.provenance_table(tmp_path).data.itertuples(index=False))
     assert shown["seed"] == "3"
@@ -87,6 +87,7 @@ def test_provenance_has_settings_photographs_and_machine_of_a_run(tmp_path: Path
     assert any(value.startswith("cdcd") for value in shown.values())
     assert shown["threads"] == "2"
     assert shown["torch"] == "2"
+    assert any("4" in name and "Another" in value and "8" in value for name, value in shown.items())
 
 
 def test_a_notebook_opened_by_hand_reads_copies_and_writes_into_scratch(tmp_path: Path):

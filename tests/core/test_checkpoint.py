@@ -1,6 +1,7 @@
 """Checkpoint files: equal content gives equal bytes, damage is noticed, the newest intact one is loaded."""
 
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import safetensors.torch
 import torch
 
 from colorlib.checkpoint import Checkpoint, checkpoint_files, load_newest, load_tensors, save_checkpoint, save_tensors
@@ -74,6 +76,55 @@ def test_a_cut_is_noticed_anywhere(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=re.escape(str(path))):
             print(length, load_tensors(path))
+
+
+ENVELOPES = [
+    *("", "{", "[]", "null", "3", '"x"', "{}", "[" * 100_000),
+    *(json.dumps({"step": step, "facts": "{}", "sha256": "0"}) for step in (None, "1", 1.5, True)),
+    *(json.dumps({"step": 1, "facts": facts, "sha256": "0"}) for facts in (None, {}, 3)),
+    json.dumps({"step": 1, "facts": "{}", "sha256": None}),
+]
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+def test_an_envelope_of_another_kind_is_refused_by_name(tmp_path, envelope):
+    (tmp_path / "file").write_bytes(safetensors.torch.save(STATE | {"weight": torch.ones(2)}, {"colorlib": envelope}))
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / "file"))):
+        load_tensors(tmp_path / "file")
+
+
+@pytest.mark.parametrize("facts", ["[]", "null", "{", "3"])
+def test_facts_of_another_kind_are_refused_by_name(tmp_path, facts):
+    digest = hashlib.sha256(f"1\n{facts}\n".encode()).hexdigest()
+    envelope = json.dumps({"step": 1, "facts": facts, "sha256": digest})
+    (tmp_path / "file").write_bytes(safetensors.torch.save({}, {"colorlib": envelope}))
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / "file"))):
+        load_tensors(tmp_path / "file")
+
+
+@pytest.mark.parametrize("dtype", ["F4", "F8_E8M0", "C64", "F8_E5M2", "BOOL", "U64", "F6_E2M3"])
+def test_every_type_of_a_crafted_file_is_loaded_or_refused_by_name(tmp_path, dtype):
+    header = {"a": {"dtype": dtype, "shape": [8], "data_offsets": [0, 8]}, "__metadata__": {"colorlib": ENVELOPES[8]}}
+    text = json.dumps(header).encode()
+    (tmp_path / "file").write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / "file"))):
+        load_tensors(tmp_path / "file")
+
+
+def test_a_checkpoint_that_does_not_fit_is_passed_over(tmp_path):
+    def check(checkpoint):
+        if checkpoint.step == 3:
+            raise ValueError("it does not fit")
+
+    for step in (1, 2, 3):
+        save(tmp_path, step)
+    found, messages = load_newest(tmp_path, check)
+    assert found.step == 2
+    assert re.search(r"update-00000003.*does not fit", messages[0])
+    checkpoint_files(tmp_path)[0].rename(tmp_path / "update-00000009.safetensors")
+    found, messages = load_newest(tmp_path)
+    assert found.step == 2, "a file under another name is no checkpoint of that update"
+    assert re.search(r"update-00000009.*update 3", messages[0])
 
 
 def test_other_files_are_refused_by_name(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.networks import strong
 from helpers.pictures import noise, smooth
+from helpers.training import run_record
 from skimage import color
 
 from colorlib.color import gray_rgb, lightness, rgb_to_lab
@@ -143,7 +144,7 @@ def test_saturation_scales_a_and_b_and_keeps_lightness():
 def run(tmp_path: Path, network: Network) -> Run:
     """A run directory with the last weights and those of epoch 3."""
     found = Run(tmp_path / "run")
-    found.write_record({"config": {"target": "rgb", "network": "encoder-decoder"}})
+    found.write_record(run_record())
     found.write_weights(network.state_dict(), step=10)
     halved = {name: tensor / 2 for name, tensor in network.state_dict().items()}
     found.write_epoch_weights(halved, epoch=3, step=5)
@@ -166,6 +167,14 @@ def test_a_missing_run_or_epoch_is_named(tmp_path: Path, run: Run):
         load_run(tmp_path / "nothing")
     with pytest.raises(ValueError, match="epoch-004"):
         load_run(run.path, epoch=4)
+
+
+def test_weights_of_another_network_are_named(run: Run):
+    run.write_record(run_record(config={"network": "unet"}))
+    with pytest.raises(ValueError, match=r"weights\.safetensors.*unet.*run\.json.*tensor"):
+        load_run(run.path)
+    with pytest.raises(ValueError, match=r"epoch-003\.safetensors.*unet"):
+        load_run(run.path, epoch=3)
 
 
 # Baselines

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.pictures import noise, smooth
-from helpers.training import PROJECT, make_photos, small_config
+from helpers.training import PROJECT, make_photos, run_record, small_config
 from scipy import stats
 from skimage import metrics
 
@@ -326,7 +326,7 @@ def run(photos: Path, tmp_path: Path) -> Run:
     """A run directory with the initial weights as its last ones."""
     config = small_config(photos)
     found = Run(tmp_path / "run")
-    found.write_record({"config": as_json(config)})
+    found.write_record(run_record(config=as_json(config)))
     found.write_weights(build_network(config).state_dict(), step=9)
     return found
 
@@ -384,9 +384,10 @@ def test_rebuilt_metrics_have_the_same_bytes(run: Run):
 def test_infinite_metrics_are_null_in_json(run: Run, tmp_path: Path):
     rows = [row(i, "network", 0.0, chroma=0.0, truth_colorfulness=0.0) for i in range(3)]
     (run.path / "per_image.csv").write_text(csv_text([asdict(found) for found in rows]))
-    (run.path / "metrics.json").write_text('{"photos": {"count": 3}}')
+    photos = {"source": "bundled", "split": "test", "count": 3}
+    (run.path / "metrics.json").write_text(json.dumps({"photos": photos, "methods": {}}))
     found = json.loads(rebuild_metrics(run.path).read_text())
-    assert found["photos"] == {"count": 3}
+    assert found["photos"] == photos
     assert found["methods"]["network"]["psnr_of_mse"] == {"value": None, "low": None, "high": None}
     assert found["methods"]["network"]["mse"]["value"] == 0
 

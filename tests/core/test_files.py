@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,73 @@ def test_yaml_is_read_with_anchors_and_merged_mappings(tmp_path: Path):
 def test_numbers_of_results_have_twelve_digits():
     assert files.round_floats({"a": [1 / 3, 2, True, "x", None]}) == {"a": [0.333333333333, 2, True, "x", None]}
     assert files.round_floats(7.605758731574193) == files.round_floats(7.605758731574201)
+
+
+# JSON and YAML that lie
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        *(("", "value"), ("[]", "object"), ("{}", "inner"), ("[" * 99999, "deep")),
+        ('{"inner": {"n": "1"}}', r"inner\.n"),
+        *(('{"inner": {"n": true}}', r"inner\.n"), ('{"inner": {"n": 1}, "rows": [{}]}', r"rows\[0\]\.x")),
+        *((f'{{"inner": {{"n": {"9" * 30}}}}}', "large"), ('{"inner": NaN}', "NaN"), ('{"inner": -1e999}', "1e999")),
+    ],
+)  # fmt: skip
+def test_json_of_another_shape_is_named_with_its_field(tmp_path: Path, content: str, named: str):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*{named}.*mend it so"):
+        files.read_json(path, {"inner": {"n": int}, "rows": [{"x": float}]}, fix="mend it so")
+
+
+def test_json_with_all_its_fields_is_returned(tmp_path: Path):
+    path = tmp_path / "x.json"
+    content = {"inner": {"n": 1, "other": None}, "rows": [{"x": 1}, {"x": 0.1 + 0.2}]}
+    files.write_json(path, content)
+    assert files.read_json(path, {"inner": {"n": int}, "rows": [{"x": float}]}) == content
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+MERGED = "b0: &b0 {x: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [*b{n - 1}, *b{n - 1}]}}\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB,
+        MERGED,
+        "a: &a [*a]",
+        "[" * 5000,
+        "? [1, 2]\n: 3",
+        "a: 2001-99-99",
+        "a: !!python/name:os.system",
+        "a: [",
+        "\0",
+    ],
+)
+def test_yaml_that_lies_is_named_at_once(tmp_path: Path, text: str):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        files.read_yaml(path)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_the_new_name_of_a_file_is_flushed_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(stat.S_ISDIR(os.fstat(handle).st_mode)))
+    files.write_text(tmp_path / "x", "content")
+    assert flushed == [False, True]
+    (tmp_path / "x").unlink()
+
+    def unsupported(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", unsupported)
+    files.write_text(tmp_path / "x", "content")
+    assert (tmp_path / "x").read_text() == "content"

@@ -1,6 +1,7 @@
 """Learning rate schedules, the optimizer step, the moving average of the weights."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -25,6 +26,31 @@ def test_the_ema_is_a_moving_average_of_the_weights():
     assert state.eval_model.weight.item() == pytest.approx(mean, rel=1e-5)
     assert state.eval_model is not module
     assert TrainState(module, learning_rate=0.1).eval_model is module
+
+
+def test_a_state_before_the_first_update_has_the_tensors_of_one_after_it():
+    module = torch.nn.Linear(2, 3)
+    state = TrainState(module, learning_rate=1e-3, ema_decay=0.9)
+    before = state.state("x")
+    state.update(module(torch.ones(1, 2)).sum())
+    after = state.state("x")
+    assert {name: (t.shape, t.dtype) for name, t in before.items()} == {n: (t.shape, t.dtype) for n, t in after.items()}
+
+
+@pytest.mark.parametrize("kind", ["missing", "shape", "type"])
+def test_a_state_that_does_not_fit_is_refused_and_nothing_is_loaded(kind):
+    module = torch.nn.Linear(2, 3)
+    state = TrainState(module, learning_rate=1e-3)
+    given = {name: torch.ones_like(tensor) for name, tensor in state.state("x").items()}
+    name = "x.adam.exp_avg.weight"
+    if kind == "missing":
+        del given[name]
+    else:
+        given[name] = given[name].half() if kind == "type" else given[name].T
+    before = module.weight.clone()
+    with pytest.raises(ValueError, match=re.escape(name)):
+        state.load_state(given, "x")
+    assert torch.equal(module.weight, before)
 
 
 def test_lr_scale_scales_the_step():

@@ -1,5 +1,6 @@
 """Tests of colorlib.runs: files of a run directory, its lock, progress events, identity of a run."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 import torch
 from helpers.training import (
@@ -20,6 +22,7 @@ from helpers.training import (
     contents,
     notices,
     result_bytes,
+    run_record,
     set_options,
     small_config,
     start_run,
@@ -29,7 +32,7 @@ from helpers.training import (
 from safetensors import safe_open
 
 from colorlib import runs
-from colorlib.checkpoint import Checkpoint, load_tensors
+from colorlib.checkpoint import Checkpoint, load_tensors, save_tensors
 from colorlib.cli import main
 from colorlib.config import RunConfig, as_json
 from colorlib.photos import open_photos
@@ -49,9 +52,15 @@ from colorlib.runs import (
 
 
 def test_csv_text_reads_back_as_the_same_floats(tmp_path):
-    rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 5e-324}, {"epoch": 3, "loss": 1e22 / 3}]
+    losses = [0.1 + 0.2, 5e-324, 1e22 / 3]
+    rows = [
+        {"epoch": epoch, "updates": 7 * epoch, "training_loss": loss, "validation_loss": -loss}
+        for epoch, loss in enumerate(losses, start=1)
+    ]
     text = csv_text(rows)
-    assert text.startswith("epoch,loss\n1,0.30000000000000004\n")
+    assert text.startswith(
+        "epoch,updates,training_loss,validation_loss\n1,7,0.30000000000000004,-0.30000000000000004\n"
+    )
     assert "\r" not in text
     run = Run(tmp_path)
     run.write_history(rows, [])
@@ -93,18 +102,35 @@ def test_run_json_holds_configuration_photographs_and_source(finished, photos):
         assert record["photos"][split] == expected
 
 
-def test_resuming_with_other_threads_says_so_and_keeps_the_record(photos, tmp_path):
+def test_resuming_with_other_threads_says_so_and_records_the_update(photos, tmp_path):
     config = small_config(photos)
     loop = start_run(config, tmp_path)
     while not isinstance(next(loop), Epoch):
         pass
     loop.close()
-    record = (tmp_path / "run.json").read_bytes()
+    record = Run(tmp_path).record()
+    assert "stretches" not in record
+    # A process that trains nothing leaves no stretch
+    loop = start_run(config, tmp_path, threads=2)
+    assert re.findall(r"\bthreads\b.*", next(loop).text)
+    next(loop)
+    loop.close()
+    loop = start_run(config, tmp_path)
+    assert isinstance(next(loop), Epoch)
+    loop.close()
+    assert Run(tmp_path).record() == record
     (notice,) = notices(train_run(config, tmp_path, threads=2))
     assert "threads" in notice
     assert re.findall(r"\d+", notice) == ["1", "2"]
-    assert (tmp_path / "run.json").read_bytes() == record
-    assert notices(train_run(config, tmp_path)) == []
+    changed = Run(tmp_path).record()
+    (stretch,) = changed.pop("stretches")
+    assert changed == record
+    assert stretch["from_update"] == 3
+    assert stretch["hardware"] == record["hardware"] | {"threads": 2}
+    assert stretch["versions"] == record["versions"]
+    finished = (tmp_path / "run.json").read_bytes()
+    assert notices(train_run(config, tmp_path)) == [], "nothing is left to train"
+    assert (tmp_path / "run.json").read_bytes() == finished
 
 
 def test_history_reads_back_as_the_exact_numbers(photos, tmp_path):
@@ -260,7 +286,7 @@ def test_a_row_of_the_history_is_an_epoch_event():
 
 
 def key_of(source: str = "s", **settings: object) -> dict[str, object]:
-    return {"config": as_json(RunConfig(**settings)), "photos": {}, "source": source}
+    return run_record(config=as_json(RunConfig(**settings)), source=source)
 
 
 def test_an_empty_directory_holds_no_other_run(tmp_path: Path):
@@ -383,3 +409,196 @@ def test_other_photographs_or_source_do_not_resume_a_checkpoint(photos, finished
     finally:
         aside.rename(photos / missing)
     assert updates(train_run(config, finished_copy)) == []
+
+
+# Files that lie
+
+SHORT = {"config": {}, "photos": {}, "source": "s", "versions": {}, "hardware": {}}
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        *(("{}", "config"), ("[]", "object"), ("null", "object"), ('"x"', "object"), ("", "value"), ("\udcff", "utf")),
+        *(('{"config": {}}', "photos"), ("[" * 100_000, "deep"), ('{"config": NaN}', "NaN"), ('{"a": 1e999}', "1e999")),
+        (json.dumps(SHORT), "photos.train"),
+        (json.dumps(run_record() | {"hardware": "x"}), "hardware"),
+        (json.dumps(run_record(hardware={"threads": "2"})), "hardware.threads"),
+        (json.dumps(run_record(hardware={"threads": True})), "hardware.threads"),
+        (json.dumps(run_record(config={"network": "none"})), "network"),
+        (json.dumps(run_record(config={"epochs": [1]})), "epochs"),
+        (json.dumps(run_record(config={"learning_rate": 10**18 * 10})), "number"),
+        (json.dumps(run_record(config={"later": 1})), "later"),
+        (json.dumps(run_record(stretches=[{"from_update": 3}])), r"stretches\[0\]\.versions"),
+    ],
+)  # fmt: skip
+def test_a_record_that_lies_is_named_with_its_field(tmp_path: Path, content: str, field: str):
+    (tmp_path / "run.json").write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=rf"run\.json.*{field}") as error:
+        Run(tmp_path).record()
+    assert mismatch(Run(tmp_path), key_of(), None) == str(error.value)
+    assert "--restart" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_record_is_restarted_on_request(photos, finished_copy, finished):
+    (finished_copy / "run.json").write_text("{}")
+    before = contents(finished_copy)
+    with pytest.raises(ValueError, match=r"run\.json.*config.*--restart"):
+        train_run(small_config(photos), finished_copy)
+    assert contents(finished_copy) == before
+    train_run(small_config(photos), finished_copy, restart=True)
+    assert result_bytes(finished_copy) == result_bytes(finished)
+    assert Run(finished_copy).record() == Run(finished).record()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("epoch,updates", "epoch,steps"),
+        ("\n2,6,", "\n3,6,"),
+        ("\n2,6,", "\n2,7,"),
+        ("\n2,6,", "\n2,6.0,"),
+        ("\n2,6,", "\n2,1_2,"),
+        ("\n2,6,0.", "\n2,6,nan,0."),
+        ("\n2,6,0.", "\n2,6,inf"),
+        ("\n2,6,", "\n2,"),
+        ("\n2,6,", "\n\n2,6,"),
+        ("\n2,6,", f"\n2,{'9' * 400},"),
+    ],
+)
+def test_a_history_that_lies_is_named(finished_copy, old, new):
+    path = finished_copy / "history.csv"
+    changed = path.read_text().replace(old, new, 1)
+    assert changed != path.read_text()
+    path.write_text(changed)
+    with pytest.raises(ValueError, match=r"history\.csv"):
+        Run(finished_copy).history()
+
+
+def test_a_history_cut_anywhere_is_named_or_shorter_by_whole_epochs(finished_copy):
+    whole = (finished_copy / "history.csv").read_text()
+    rows = Run(finished_copy).history()
+    for length in range(len(whole)):
+        (finished_copy / "history.csv").write_text(whole[:length])
+        if whole[:length].count("\n") > 1 and whole[length - 1] == "\n":
+            found = Run(finished_copy).history()
+            assert found == rows[: len(found)]
+        else:
+            with pytest.raises(ValueError, match=r"history\.csv"):
+                print(length, Run(finished_copy).history())
+
+
+def forge(run: Path, step: int, change) -> None:
+    """Write a checkpoint with changed content and a right SHA-256."""
+    path = run / "checkpoints" / f"update-{step:08d}.safetensors"
+    held = load_tensors(path)
+    facts, state = json.loads(json.dumps(held.facts)), dict(held.state)
+    save_tensors(path, state, step=change(facts, state) or held.step, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda facts, state: facts.clear(), "key"),
+        (lambda facts, state: facts.pop("timing") and None, "timing"),
+        (lambda facts, state: facts["key"].pop("source") and None, r"key\.source"),
+        (lambda facts, state: facts["history"].pop() and None, "update 9"),
+        (lambda facts, state: facts["timing"].pop() and None, "times"),
+        (lambda facts, state: facts["history"][1].update(updates=7), "update"),
+        (lambda facts, state: facts["history"][1].update(training_loss=None), r"history\[1\]\.training_loss"),
+        (lambda facts, state: 12, "update 12"),
+    ],
+)
+def test_a_forged_checkpoint_is_passed_over(photos, finished, finished_copy, change, named):
+    forge(finished_copy, 9, change)
+    events = train_run(small_config(photos), finished_copy)
+    (notice,) = notices(events)
+    assert re.search(rf"update-00000009\.safetensors.*{named}", notice)
+    assert updates(events) == [7, 8, 9]
+    assert result_bytes(finished_copy) == result_bytes(finished)
+
+
+def test_a_kept_epoch_that_is_gone_is_trained_again(photos, finished, finished_copy):
+    Run(finished_copy).epoch_weights(2).unlink()
+    (finished_copy / "checkpoints" / "update-00000006.safetensors").unlink()
+    events = train_run(small_config(photos), finished_copy)
+    assert re.search(r"update-00000009.*epoch-002", notices(events)[0])
+    assert updates(events) == list(range(1, UPDATES + 1))
+    assert result_bytes(finished_copy) == result_bytes(finished)
+
+
+@pytest.mark.parametrize("kind", ["type", "shape", "missing", "unknown"])
+def test_tensors_that_do_not_fit_are_refused_before_anything_changes(photos, finished, finished_copy, kind):
+    held = load_tensors(finished_copy / "checkpoints/update-00000009.safetensors").state
+    name = next(name for name in held if name.startswith("network.encoder"))
+
+    def change(facts: object, state: dict[str, torch.Tensor]) -> None:
+        if kind == "type":
+            state[name] = state[name].half()
+        elif kind == "shape":
+            state[name] = state[name][:1]
+        else:
+            tensor = state.pop(name)
+            if kind == "unknown":
+                state[name], state["objective.other"] = tensor, tensor.clone()
+
+    forge(finished_copy, 9, change)
+    before = contents(finished_copy)
+    with pytest.raises(ValueError, match=r"update-00000009.*tensor (network\.encoder|objective\.other).*--restart"):
+        train_run(small_config(photos), finished_copy)
+    assert contents(finished_copy) == before
+    train_run(small_config(photos), finished_copy, restart=True)
+    assert result_bytes(finished_copy) == result_bytes(finished)
+
+
+def test_a_record_of_another_network_than_the_checkpoint_is_refused(photos, finished_copy):
+    record = Run(finished_copy).record()
+    record["config"]["network"] = "unet"
+    Run(finished_copy).write_record(record)
+    with pytest.raises(ValueError, match=r"network='unet'.*--restart"):
+        train_run(small_config(photos), finished_copy)
+
+
+# Directories and locks that go away in mid-run
+
+
+@pytest.mark.parametrize("gone", ["directory", "lock", "replaced directory", "replaced lock"])
+def test_a_run_whose_directory_or_lock_goes_away_stops_without_writing(photos, tmp_path, gone):
+    config, run = small_config(photos), tmp_path / "run"
+    loop = start_run(config, run)
+    while not isinstance(next(loop), Epoch):
+        pass
+    if "directory" in gone:
+        run.rename(tmp_path / "elsewhere")
+    else:
+        (run / "run.lock").unlink()
+    other = start_run(config, run) if "replaced" in gone else None
+    if other:
+        next(other)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(run))}.*run\.lock"):
+        list(loop)
+    assert contents(tmp_path) == before, "not even the note of the other process is touched"
+    if other:
+        other.close()
+
+
+@pytest.mark.parametrize("note", ["", "[", "[1]", "{}", "null"])
+def test_a_damaged_note_of_the_holder_does_not_hide_that_the_directory_is_in_use(tmp_path: Path, note: str):
+    run = Run(tmp_path)
+    with run.locked():
+        (tmp_path / "run.lock.json").write_text(note)
+        with pytest.raises(RunBusyError, match=re.escape(str(tmp_path))), run.locked():
+            pass
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch, error):
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", fail)
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as refused, Run(tmp_path).locked():
+        pass
+    assert str(error) in str(refused.value)

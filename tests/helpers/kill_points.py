@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import sys
 import time
 import traceback
@@ -39,6 +40,9 @@ def arm(place: str, number: int, note: Path) -> None:
 
     def counting_fsync(handle: int) -> None:
         nonlocal count
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # the folder, after the rename
+            fsync(handle)
+            return
         count += 1
         if place == "half written" and count == number:
             os.ftruncate(handle, os.fstat(handle).st_size // 2)

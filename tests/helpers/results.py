@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.training import run_record
 from PIL import Image
 
 from colorlib.companion.article import PICTURES
@@ -21,6 +22,7 @@ from colorlib.companion.notebook_helpers import epoch_lines, provenance_table, r
 from colorlib.companion.results import Results
 from colorlib.companion.steps import Step, files, steps
 from colorlib.companion.tables import Column, Table
+from colorlib.config import as_json
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.files import write_bytes, write_json, write_text
 from colorlib.metrics import Score
@@ -80,7 +82,7 @@ def write_per_image(
         rows += [{"seed": seed, **row} for row in own]
         write_text(profile.run(seed) / "per_image.csv", csv_text(own))
         photos = {"source": profile.photos, "split": "test", "count": len(own) // len(methods)}
-        write_json(profile.run(seed) / "metrics.json", {"photos": photos | ({"of": of} if of else {})})
+        write_json(profile.run(seed) / "metrics.json", {"photos": photos | ({"of": of} if of else {}), "methods": {}})
     write_text(profile.results / "per_image.csv", csv_text(rows))
 
 
@@ -116,10 +118,7 @@ def _write_runs(profile: Profile) -> None:
     digests = {split: {"count": IMAGES, "sha256": f"{split:f<64}"} for split in ("train", "val", "test")}
     for seed in profile.seeds:
         run = Run(profile.run(seed))
-        run.write_record({
-            "config": asdict(profile.run_config(seed)), "photos": digests, "source": f"{seed}" * 64,
-            "versions": {"python": "3.11.7"}, "hardware": {"processor": "An Invented Processor", "threads": 2},
-        })  # fmt: skip
+        run.write_record(run_record(config=as_json(profile.run_config(seed)), photos=digests, source=f"{seed}" * 64))
         run.write_history(
             [
                 {"epoch": epoch, "updates": 25 * epoch, "training_loss": 0.008 + 0.03 / epoch + 0.0001 * seed}

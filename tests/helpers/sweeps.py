@@ -58,8 +58,11 @@ text = (path / "history.csv").read_text()
 (path / "timing.csv").write_text(
     "epoch,training_seconds,validation_seconds\\n" + "".join(f"{e},2.0,0.5\\n" for e in range(1, epochs + 1)))
 (path / "weights.safetensors").write_bytes(b"weights")
-hardware = {"processor": "a processor", "threads": 1}
-record = {"config": {}, "photos": {}, "source": "f" * 64, "hardware": hardware}
+from colorlib.photos import open_photos
+
+photographs = {split: {"count": 1, "sha256": open_photos(photos, split).digest} for split in ("train", "val")}
+hardware = {"processor": "a processor", "threads": 1, "device": "cpu"}
+record = {"config": {}, "photos": photographs, "source": "f" * 64, "versions": {}, "hardware": hardware}
 (path / "run.json").write_text(json.dumps(record))
 """
 SCORE = """\
@@ -67,7 +70,8 @@ def figure(value):
     return {"value": value, "low": value * 0.9, "high": value * 1.1}
 
 names = ("mse", "psnr_of_mse", "mean_psnr", "ssim", "delta_e00", "colorfulness")
-figures = {name: figure(learning_rate * 10 + seed / 1000) for name in names} | {"truth_colorfulness": 40.0}
+figures = {name: figure(learning_rate * 10 + seed / 1000) for name in names}
+figures |= {"truth_colorfulness": 40.0, "images": 7}
 name = f"metrics-{photos}-{scored}.json" if scored != "test" else "metrics.json"
 (path / name).write_text(json.dumps({
     "photos": {"source": photos, "split": scored, "count": 7},

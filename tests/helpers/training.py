@@ -69,6 +69,18 @@ METHODS: dict[str, dict[str, object]] = {
 """Variations of the paper's method: name -> changed settings."""
 
 
+def run_record(**changes: Any) -> dict[str, Any]:
+    """Return an invented run.json with all its fields, and with `changes` in its groups."""
+    split = {"count": 5, "sha256": "ab" * 32}
+    record: dict[str, Any] = {
+        "config": {}, "photos": {"train": split, "val": split}, "source": "cd" * 32, "versions": {"python": "3.11.7"},
+        "hardware": {"processor": "An Invented Processor", "threads": 2, "device": "cpu"},
+    }  # fmt: skip
+    for group, values in changes.items():
+        record[group] = record.get(group, {}) | values if isinstance(values, dict) else values
+    return record
+
+
 def small_config(photos: Path, **changes: object) -> RunConfig:
     """Return the paper's method on `photos` with `SETTINGS` and `changes`."""
     return RunConfig(**({"photos": f"folder:{photos}"} | SETTINGS | changes))  # type: ignore[arg-type]

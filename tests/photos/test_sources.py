@@ -1,5 +1,6 @@
 """Sources of photographs: found, verified, split and downloaded; errors name the file and the fix."""
 
+import gzip
 import hashlib
 import importlib.util
 import io
@@ -706,6 +707,26 @@ def test_only_regular_files_of_a_folder_are_photographs(tmp_path: Path):
     names = open_photos(f"folder:{tmp_path}", "train").names
     assert len(names) > 10
     assert not {"pipe.png", "zero.png"} & set(names)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_an_archive_with_a_long_header_is_refused_before_it_is_read(cifar: Cifar10, tmp_path: Path, kind: bytes):
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind, 4_000_000_000
+    path = tmp_path / ARCHIVE
+    path.write_bytes(gzip.compress(header.tobuf() + bytes(2_000_000)))
+    (problem,) = cifar.problems(path).values()
+    assert "4,000,000,000" in problem
+    assert str(path) in problem
+
+
+def test_an_archive_of_headers_without_end_is_refused(cifar: Cifar10, tmp_path: Path):
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 512
+    path = tmp_path / ARCHIVE
+    path.write_bytes(gzip.compress((header.tobuf() + bytes(512)) * 5000))
+    (problem,) = cifar.problems(path).values()
+    assert str(path) in problem
 
 
 @pytest.mark.parametrize("limit", ["MAX_MEMBER", "MAX_ARCHIVE"])

@@ -5,6 +5,7 @@ the two.
 """
 
 import math
+import typing
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import CLAIMS, files
 from colorlib.files import read_yaml, round_floats, write_json, write_text
 from colorlib.profiles import changes_text
-from colorlib.provenance import machine
+from colorlib.provenance import machines
 
 RELATIONS = ("equals", "about", "at most", "at least", "ordering", "shape", "qualitative")
 BASES = ("text", "data")
@@ -82,14 +83,26 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     """Return the claims, in the file's order.
 
     Raises:
-        ValueError: an entry lacks a field, has an unknown one, or repeats an id.
+        ValueError: an entry lacks a field, has an unknown one or one of another type, or repeats an id.
     """
     claims = []
-    for entry in read_yaml(path):
+    content, kinds = read_yaml(path), typing.get_type_hints(Claim)
+    if not isinstance(content, list):
+        raise ValueError(f"{path.name}: expected a list of claims")  # noqa: TRY004
+    for number, entry in enumerate(content, start=1):
+        if not isinstance(entry, dict) or not all(isinstance(name, str) for name in entry):
+            raise ValueError(f"{path.name}, claim {number}: expected lines of `field: value`")
+        where = f"{path.name}, claim {entry.get('id', number)}"
+        for name, value in entry.items():
+            kind = kinds.get(name, object)
+            if isinstance(value, bool) or not isinstance(value, (kind, int) if kind in (float, float | None) else kind):
+                raise ValueError(f"{where}: {name} is {str(value)[:60]!r}, which is of the wrong type")  # noqa: TRY004
+            if isinstance(value, (int, float)) and not abs(value) < 1e300:
+                raise ValueError(f"{where}: {name} is {str(value)[:60]}, which is not a finite number")
         try:
             claims.append(Claim(**entry))
-        except TypeError as error:
-            raise ValueError(f"{path.name}, claim {entry.get('id', '?')}: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from error
     repeated = [name for name, count in Counter(claim.id for claim in claims).items() if count > 1]
     if repeated:
         raise ValueError(f"{path.name}: more than one claim is called {', '.join(repeated)}")
@@ -205,7 +218,7 @@ def judge_claims(
         "updates": config.updates,
         "crop_size": config.crop_size,
         "epochs": config.epochs,
-        "hardware": machine(record["hardware"]),
+        "hardware": machines([record]),
         "source": record["source"][:16],
         "command": f"colorlib claims --profile {profile.name}",
         "counts": {str(verdict): counts[str(verdict)] for verdict in Verdict},

@@ -1,11 +1,12 @@
 """The claims table as text: verdicts and their counts, measured numbers, criteria; as Markdown and for the terminal."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from colorlib.files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +60,33 @@ BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "or
 """Relations that bound the measured number, in words; the others compare it with the paper's value."""
 
 
+TEXTS = (
+    *("id", "section", "group", "says", "quantity", "relation", "value_text", "tolerance_text", "verdict"),
+    *("measured_text", "interval_text", "command", "why"),
+)
+NUMBERS = ("value", "measured", "low", "high", "sd", "seeds", "updates", "crop_size")
+"""Numbers of a claim, which are null where nothing was measured."""
+CLAIM = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, (int, float, type(None)))
+VERDICTS = {
+    "profile": str,
+    "seeds": list,
+    "counts": dict,
+    "claims": [CLAIM | {"photographs": (str, type(None))}],
+}
+"""Fields of claims.json."""
+
+
 def read_verdicts(path: Path, profile: str) -> dict[str, Any] | None:
     """Return the content of a profile's claims.json, or None if there is no such file.
 
     Raises:
-        ValueError: the file cannot be parsed, is of another profile, has an unknown verdict, or counts them wrongly.
+        ValueError: the file cannot be parsed, lacks a field, is of another profile, has an unknown verdict, or counts
+            them wrongly.
     """
     if not path.is_file():
         return None
-    again = f"make it again: `colorlib claims --profile {profile}`"
-    try:
-        claims: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: {error}; {again}") from error
+    again = f"run `colorlib claims --profile {profile}`"
+    claims = read_json(path, VERDICTS, fix=again)
     if claims["profile"] != profile:
         raise ValueError(f"{path} holds the claims of profile {claims['profile']!r}; {again}")
     counted = Counter(claim["verdict"] for claim in claims["claims"])

@@ -25,7 +25,7 @@ from colorlib.companion.notebooks import Execution, NotebookFailedError, execute
 from colorlib.companion.sweeps.process import EXIT_STOPPED, work, work_on_cluster
 from colorlib.companion.sweeps.spec import Point, make_point
 from colorlib.config import as_json
-from colorlib.files import sha256, unchanged, write_json
+from colorlib.files import check_fields, sha256, unchanged, write_json
 from colorlib.photos import open_photos
 from colorlib.profiles import PROJECT, display_path
 from colorlib.runs import Run, RunBusyError, score_files
@@ -259,6 +259,10 @@ def finished(point: Point) -> dict[str, Any] | None:
     Files that are not committed, such as the weights, may be missing, but must not differ.
     """
     record = read_record(point.directory / RECORD)
+    try:
+        check_fields(record, {"seed": int, "seconds": float, "left": dict})
+    except ValueError:
+        return None
     # What the summary reads; all of it is committed
     needed = [point.directory / "run.json", point.directory / "history.csv", metrics_file(point)]
     if record is None or not all(path.is_file() and path.name in record["left"] for path in needed):
@@ -430,8 +434,7 @@ def check_trained_config(point: Point, run: Run) -> None:
 
 def _training_seconds(run: Run) -> float:
     """Return the seconds of training and validation, summed over a run and its resumed parts."""
-    lines = (run.path / "timing.csv").read_text(encoding="utf-8").splitlines()[1:]
-    return round(sum(float(value) for line in lines for value in line.split(",")[1:]), 1)
+    return round(sum(row["training_seconds"] + row["validation_seconds"] for row in run.timing()), 1)
 
 
 if __name__ == "__main__":

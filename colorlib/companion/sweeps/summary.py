@@ -4,7 +4,6 @@ summary.csv has a row for each point, seed and method (the network's raw RGB out
 summary.md has a row for each point and method, with means and standard deviations over the seeds.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from colorlib.companion.notebooks import read_record
 from colorlib.companion.sweeps.run import RECORD, finished, metrics_file
 from colorlib.companion.sweeps.spec import SPLITS, Point, Sweep, with_trained
 from colorlib.companion.tables import Column, Table, measures
+from colorlib.evaluate import read_metrics
 from colorlib.files import write_text
 from colorlib.profiles import Profile, changes_text
-from colorlib.provenance import machine
+from colorlib.provenance import machines
 from colorlib.runs import Run, csv_text
 
 MEASURES = measures("mse", "psnr_of_mse", "mean_psnr", "ssim", "delta_e00", "colorfulness")
@@ -54,7 +54,9 @@ def write_summary(path: Path, profile: Profile) -> tuple[int, int]:
         The number of finished points, and of all points.
     """
     records = [read_record(found) for found in profile.sweep(path.stem).glob(f"*/{RECORD}")]
-    sweep = with_trained(path, profile, (record["seed"] for record in records if record))
+    sweep = with_trained(
+        path, profile, (record["seed"] for record in records if record and type(record.get("seed")) is int)
+    )
     rows = summary_rows(sweep.points)
     if rows:
         csv_file, markdown_file = summary_files(profile, path.stem)
@@ -76,7 +78,7 @@ def summary_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
 def _point_rows(point: Point, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     run = Run(point.directory)
     run_record, last = run.record(), run.history()[-1]
-    metrics = json.loads(metrics_file(point).read_text(encoding="utf-8"))
+    metrics = read_metrics(metrics_file(point))
     common = {
         "point": point.name,
         "changes": changes_text(point.changes),
@@ -91,7 +93,7 @@ def _point_rows(point: Point, record: Mapping[str, Any]) -> list[dict[str, Any]]
     spent = {
         **costs(point.config),
         "seconds": record["seconds"],
-        "hardware": machine(run_record["hardware"]),
+        "hardware": machines([run_record]),
         "source": run_record["source"][:12],
     }
     return [common | {"method": name} | _measures(values) | spent for name, values in metrics["methods"].items()]
@@ -167,7 +169,14 @@ def read_summary(path: Path) -> pd.DataFrame:
     if not path.is_file():
         name, profile = path.parent.name, path.parent.parent.parent.name
         raise ValueError(f"{path} does not exist; run `make sweep SWEEP={name} PROFILE={profile}`")
-    return pd.read_csv(path)
+    rows = pd.read_csv(path)
+    numbers = ["seed", "updates", "training loss", "validation loss", "images", "parameters", "seconds", *COLUMNS]
+    for column in ("point", "changes", "method", "photographs", "scored", *numbers):
+        if column not in rows or (column in numbers and not pd.api.types.is_numeric_dtype(rows[column])):
+            raise ValueError(
+                f"{path} has no column {column!r} of {'numbers' if column in numbers else 'text'}; restore it"
+            )
+    return rows
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:

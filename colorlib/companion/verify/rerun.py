@@ -1,6 +1,5 @@
 """Checks that repeat the work behind the committed results: scoring some photographs, training runs or one epoch."""
 
-import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import torch
 from colorlib.color import lightness
 from colorlib.colorizers import Colorize
 from colorlib.companion.artifacts import published
+from colorlib.companion.results import SCORED
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import read_rows
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
@@ -25,17 +25,19 @@ from colorlib.evaluate import (
     baseline_losses,
     baseline_methods,
     network_methods,
+    read_baseline_losses,
     read_scores,
     score,
     score_run,
     scored_photos,
 )
+from colorlib.files import read_json
 from colorlib.losses import OBJECTIVES, Batch, Objective
 from colorlib.metrics import Score
 from colorlib.photos import PhotoSet, find_source, open_photos
 from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import Profile
-from colorlib.provenance import hardware, versions
+from colorlib.provenance import environments, hardware, versions
 from colorlib.runs import Epoch, Run
 from colorlib.targets import TARGETS
 from colorlib.trainer import build_network, train
@@ -59,17 +61,22 @@ update: 1.9 % were seen between processors with and without AVX-512."""
 
 
 def environment_differences(record: Mapping[str, Any]) -> list[str]:
-    """Return the differences between a run's recorded versions and hardware and this machine's, a phrase for each."""
+    """Return the differences between a run's recorded versions and hardware and this machine's, a phrase for each.
+
+    Where a run was resumed with others, each of them counts.
+    """
     now: dict[str, Mapping[str, Any]] = {
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),  # `rescored` and `retrained` use the CPU
     }
-    return [
-        f"{name} {record[group].get(name, 'not recorded')} then, {value} now"
+    differences = [
+        f"{name} {then[group].get(name, 'not recorded')} then, {value} now"
+        for then in environments(record)
         for group, values in now.items()
         for name, value in values.items()
-        if record[group].get(name) != value
+        if then[group].get(name) != value
     ]
+    return list(dict.fromkeys(differences))
 
 
 def rescored(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
@@ -171,7 +178,7 @@ def _published_rescored(profile: Profile, baselines: Mapping[str, Colorize], sam
         own = [row for owner, row in committed if owner == seed]
         yield _compare_scores(f"{subject}, seed {seed}", own, rows, exact=False)
     # Compare the hashes of what was scored
-    record = json.loads(scored.read_text(encoding="utf-8"))
+    record = read_json(scored, SCORED)
     expected = published.scored_record(profile, truths, list(by_name.values()))
     differing = [name for name in expected if record.get(name) != expected[name]]
     yield Check(
@@ -193,7 +200,7 @@ def baselines_recomputed(profile: Profile) -> Iterator[Check]:
     except PhotosMissingError as error:
         yield _not_checked(subject, "rescored", error)
         return
-    recorded = json.loads(path.read_text(encoding="utf-8"))["validation_mse"]
+    recorded = read_baseline_losses(path)
     wrong = [
         f"{name}: {recorded.get(name)!r} then, {loss!r} now"
         for name, loss in losses.items()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers.results import write_per_image
 from helpers.sweep_summaries import summary_row
+from helpers.training import run_record
 
 from colorlib.companion.artifacts import lightweight
 from colorlib.companion.artifacts.lightweight import OVER_LOOK_UP, OVER_PAPER
@@ -36,8 +37,7 @@ def write_profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...]
     }
     write_per_image(profile, {method: list(value * WEIGHTS) for method, value in BASELINES.items()}, networks)
     for seed in seeds:
-        record = {"config": {"seed": seed}, "hardware": {"processor": "a processor", "threads": 2}}
-        write_json(profile.run(seed) / "run.json", record)
+        write_json(profile.run(seed) / "run.json", run_record(config={"seed": seed}))
     return profile
 
 
@@ -132,5 +132,7 @@ def test_the_state_of_the_comparison_is_written(tmp_path: Path):
     text = path.read_text(encoding="utf-8")
     assert all(sentence in text for sentence in sentences)
     assert text.count("\n| lightweight") == 2
-    assert re.search(r"\bpaper\b.*a processor, 2 threads.*\blightweight\b.*a processor, 2 threads", table.caption)
+    assert re.search(
+        r"\bpaper\b.*An Invented Processor, 2 threads.*\blightweight\b.*An Invented Processor, 2 threads", table.caption
+    )
     assert text.rpartition("|\n")[2].strip() == table.caption

@@ -17,7 +17,7 @@ import pytest
 import torch
 from helpers.pictures import smooth
 from helpers.published import GRAY, MEASURED
-from helpers.training import make_photos
+from helpers.training import make_photos, run_record
 from PIL import Image
 
 from colorlib.checkpoint import save_tensors
@@ -117,7 +117,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as monkeypatch:
         profile = use_folder(folder, photos, monkeypatch)
         for seed in profile.seeds:
-            write_json(profile.run(seed) / "run.json", {"photos": {"train": {"count": 5}}})
+            write_json(profile.run(seed) / "run.json", run_record())
             save_tensors(profile.run(seed) / "weights.safetensors", {"w": torch.tensor([float(seed)])}, step=1234)
         assert list(published.score_published(profile, device=CPU)) == [(done, COUNT) for done in range(COUNT + 1)]
     return folder

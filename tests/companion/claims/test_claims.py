@@ -220,3 +220,35 @@ def test_the_whole_table_is_written_twice_the_same(tmp_path: Path, monkeypatch: 
     assert by_id["resume"]["verdict"] == Verdict.REPRODUCED
     for shown in (markdown(first), terminal(first)):
         assert all(entry["says"] in shown and entry["verdict"] in shown for entry in first["claims"])
+
+
+CLAIM_TEXT = "id: a\nsection: s\ngroup: g\nsays: s\nquantity: q\nrelation: about\nbasis: text\nreason: r\nvalue: 1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        *(
+            ("value: 1.0", "value: .nan", "value"),
+            ("value: 1.0", "value: [1]", "value"),
+            ("says: s", "says: 3", "says"),
+        ),
+        *(("reason: r\n", "", "reason"), ("reason: r", "reason: null", "reason"), ("says: s", "7: s", "field")),
+        ("value: 1.0", "value: yes", "value"),
+    ],
+)
+def test_a_claim_that_lies_is_named_with_its_field(tmp_path, old, new, named):
+    path = tmp_path / "claims.yaml"
+    for text in (CLAIM_TEXT, CLAIM_TEXT.replace(old, new)):
+        path.write_text("- " + text.replace("\n", "\n  "))
+        if text == CLAIM_TEXT:
+            assert len(read_claims(path)) == 1
+    with pytest.raises(ValueError, match=rf"claims\.yaml.*\b{named}\b"):
+        read_claims(path)
+
+
+@pytest.mark.parametrize("text", ["{}", "3", "x", "- 3", "- [a]", "[["])
+def test_claims_of_another_shape_are_named(tmp_path, text):
+    (tmp_path / "claims.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"claims\.yaml"):
+        read_claims(tmp_path / "claims.yaml")

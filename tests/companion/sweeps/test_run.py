@@ -122,7 +122,8 @@ def test_photographs_that_are_missing_are_named_before_anything_starts(folder, c
 def test_other_photographs_under_the_same_name_are_another_run(folder, stubbed):
     (point,) = loaded(sweep_text(folder, grid={"epochs": [1]}), folder).points
     list(run_points([point], InlineExecutor()))
-    record = read(point.directory / "run.json") | {"photos": {"train": {"count": 1, "sha256": "0" * 64}}}
+    others = {split: {"count": 1, "sha256": "0" * 64} for split in ("train", "val")}
+    record = read(point.directory / "run.json") | {"photos": others}
     (point.directory / "run.json").write_text(json.dumps(record))
     left = read(point.directory / "point.json")
     left["left"]["run.json"] = sha256(point.directory / "run.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.tiny_profile import SETTINGS
+from helpers.training import run_record
 
 from colorlib.companion.verify import consistency
 from colorlib.companion.verify.compare import Check, Outcome
@@ -93,7 +94,7 @@ def test_history_times_and_weights_have_the_epochs_of_the_settings(run: Run):
     run.write_weights({"other": next(iter(build_network(CONFIG).state_dict().values()))}, step=4)
     assert "tensors" in weight_faults(run, CONFIG)[0]
     history = run.path / "history.csv"
-    history.write_text(history.read_text().replace("2,4,0.1", "2,4,nan"))
+    history.write_text(history.read_text().replace("2,4,0.1", "2,4,-0.1"))
     assert "training_loss" in history_faults(run, CONFIG)[0]
     (run.path / "timing.csv").write_text("epoch,training_seconds,validation_seconds\n1,1.0,0.1\n2,-1.0,0.1\n")
     assert "row 2" in timing_faults(run, CONFIG)[0]
@@ -113,9 +114,7 @@ def test_a_damaged_record_is_a_check_that_differs(tmp_path: Path, content: str):
 
 def test_settings_of_the_record_are_those_of_the_profile(tmp_path: Path):
     profile = Profile(name="tiny", settings=SETTINGS, seeds=(0,), root=tmp_path)
-    record = {"config": SETTINGS | {"learning_rate": 0.5}, "photos": {"train": 1}, "source": "s"}
-    record |= {"versions": {"torch": "1"}, "hardware": {"device": "cpu"}}
-    write_text(profile.run(0) / "run.json", json.dumps(record))
+    write_text(profile.run(0) / "run.json", json.dumps(run_record(config=SETTINGS | {"learning_rate": 0.5})))
     (fault,) = consistency.record_faults(profile, 0)
     assert "learning_rate" in fault
     assert "0.5" in fault

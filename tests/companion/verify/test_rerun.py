@@ -126,6 +126,16 @@ def test_losses_have_a_tolerance_in_another_environment(copy: Profile, tmp_path:
     assert next(iter(first_epoch_retrained(copy, tmp_path / "b"))).outcome == Outcome.DIFFERS
 
 
+def test_a_run_that_was_resumed_elsewhere_is_of_both_environments(copy: Profile):
+    run = Run(copy.run(0))
+    record = run.record()
+    assert environment_differences(record) == []
+    stretch = {"from_update": 2, "versions": record["versions"], "hardware": record["hardware"] | {"threads": 64}}
+    run.write_record(record | {"stretches": [stretch]})
+    (difference,) = environment_differences(run.record())
+    assert "64" in difference
+
+
 def test_a_run_of_an_accelerator_is_not_retrained_here(copy: Profile, tmp_path: Path):
     run = Run(copy.run(0))
     record = run.record()
