@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # A user's pip configuration must not send packages elsewhere than to .venv.
 export PIP_USER = 0
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme bench lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme bench campaign lab check test clean clean-runs clean-all
 
 help:
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9_-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -117,6 +117,9 @@ readme: setup ## the generated parts of README.md, from results/
 
 bench: setup ## speed against the bare network and plain code (25 minutes on an idle machine)
 	@$(BIN)/python tests/bench
+
+campaign: setup ## kill, damage and emulate for hours: results/campaign.md (goes on where it stopped)
+	@$(BIN)/python tests/campaign.py
 
 lock: setup ## update requirements.txt, versions with SHA-256, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade \

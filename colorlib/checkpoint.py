@@ -112,8 +112,14 @@ def checkpoint_file(folder: Path, step: int) -> Path:
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
-    """Return the checkpoint files in `folder`, newest first, intact or damaged."""
-    return sorted(folder.glob("update-*.safetensors"), reverse=True)
+    """Return the checkpoint files in `folder`, newest first, intact or damaged.
+
+    Raises:
+        OSError: the folder cannot be read; `Path.glob` would call it empty.
+    """
+    if not folder.exists():
+        return []
+    return sorted((path for path in folder.iterdir() if path.match("update-*.safetensors")), reverse=True)
 
 
 def load_newest(

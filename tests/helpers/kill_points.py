@@ -1,7 +1,7 @@
 """Program that kills a training process, starts it again and compares the bytes; test_resume.py runs it.
 
     python -m helpers.kill_points writes FOLDER PHOTOS        at every write: halfway, before and after the rename
-    python -m helpers.kill_points moments FOLDER PHOTOS SEED  at random moments, until the run is complete
+    python -m helpers.kill_points moments FOLDER PHOTOS SEED [KILLS]   at random moments, until the run is complete
 
 It prints the outcomes as a JSON list. Each process runs the command line and is killed by SIGKILL. The processes are
 forks of one that has imported torch without using it, so a kill costs a fraction of a second.
@@ -106,14 +106,14 @@ def kill_at_writes(folder: Path, photos: str) -> list[dict[str, object]]:
     return outcomes
 
 
-def kill_at_moments(folder: Path, photos: str, seed: int) -> list[dict[str, Any]]:
-    """Kill runs at random moments, each until one of its processes completes; at least `KILLS` kills in all."""
+def kill_at_moments(folder: Path, photos: str, seed: int, kills: int = KILLS) -> list[dict[str, Any]]:
+    """Kill runs at random moments, each until one of its processes completes; at least `kills` kills in all."""
     started = time.monotonic()
     assert ended(train(folder / "whole", photos)) == 0
     duration = time.monotonic() - started
     expected, moments = result_bytes(folder / "whole"), random.Random(seed)
     outcomes: list[dict[str, Any]] = []
-    while sum(len(run["statuses"]) - 1 for run in outcomes) < KILLS and len(outcomes) < 3 * KILLS:
+    while sum(len(run["statuses"]) - 1 for run in outcomes) < kills and len(outcomes) < 3 * kills:
         run, statuses = folder / "run", []
         while 0 not in statuses:
             process = train(run, photos)
@@ -130,5 +130,6 @@ def kill_at_moments(folder: Path, photos: str, seed: int) -> list[dict[str, Any]
 
 if __name__ == "__main__":
     mode, where, pictures = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    found = kill_at_writes(where, pictures) if mode == "writes" else kill_at_moments(where, pictures, int(sys.argv[4]))
+    numbers = map(int, sys.argv[4:])
+    found = kill_at_writes(where, pictures) if mode == "writes" else kill_at_moments(where, pictures, *numbers)
     print(json.dumps(found))

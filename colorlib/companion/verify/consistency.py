@@ -34,7 +34,7 @@ from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import NOTEBOOKS, PROFILES, Profile
 from colorlib.runs import Run
 
-UNLISTED = ("LOG.md", "mutations.md", "verify.html")
+UNLISTED = ("LOG.md", "campaign.md", "mutations.md", "verify.html")
 """Files in results/ that no list of a profile holds: prose, and tables that tests make."""
 NOT_A_PROFILE = ("bench", "scratch")
 """Folders in results/ and figures/ that are no profile's."""
