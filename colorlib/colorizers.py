@@ -65,7 +65,7 @@ class Colorizer:
         result = torch.empty(len(light), 3, height, width)
         overview = self.overview(light)
         for tile in self.tiles(height, width):
-            result[..., *tile.place] = self.color(light[..., *tile.seen], tile, overview)[..., *tile.inner]
+            result[..., *tile.place] = self.color_tile(light[..., *tile.seen], tile, overview)[..., *tile.inner]
         return result
 
     @torch.inference_mode()
@@ -99,7 +99,7 @@ class Colorizer:
                 )
 
     @torch.inference_mode()
-    def color(self, light: Tensor, tile: Tile, overview: Tensor | None = None) -> Tensor:
+    def color_tile(self, light: Tensor, tile: Tile, overview: Tensor | None) -> Tensor:
         """Color one tile; ranges are those of `__call__`.
 
         Args:

@@ -169,7 +169,7 @@ def color_pixels(
         # Color the tile with the context that the network sees around it
         piece = torch.from_numpy(band[:, tile.seen[1]].copy()).permute(2, 0, 1).unsqueeze(0)
         light = lightness(piece)
-        rgb = colorizer.color(light, tile, overview)[..., *tile.inner]
+        rgb = colorizer.color_tile(light, tile, overview)[..., *tile.inner]
         if keep_luminance or saturation != 1.0:
             own = light[..., *tile.inner] if keep_luminance else None
             rgb = adjust_lab(rgb, light=own, saturation=saturation)
