@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # A user's pip configuration must not send packages elsewhere than to .venv.
 export PIP_USER = 0
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep claims verify paper readme bench campaign lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep pixels claims verify paper readme bench campaign lab check test clean clean-runs clean-all
 
 help:
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9_-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,9 @@ table1: setup ## Table I: MSE and PSNR, with baselines
 
 peers: setup ## other people's colorizers on the same photographs
 	@$(RUN) reproduce $(OPTIONS) --only 06_peers
+
+pixels: setup ## colors that claims are about, measured once (PROFILE, else paper; 10 minutes a seed)
+	@$(RUN) pixels --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS)))
 
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
 	@$(RUN) claims --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS))) $(if $(FORCE),--force)

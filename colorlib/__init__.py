@@ -13,6 +13,7 @@ color                  sRGB <-> CIE LAB on tensors
 targets                quantities that a network predicts: RGB, a and b, bins of a and b
 model                  networks; the paper's is the first
 losses                 training losses, with the PatchGAN discriminator and VGG-16 features
+features               image features of EfficientNet-Lite0, trained on ImageNet
 optim                  train state (module, Adam, moving average), learning-rate schedules, autocast
 trainer                training loop, a generator of progress events
 checkpoint             named tensors and a step in one file that detects any damage to itself
@@ -58,11 +59,14 @@ companion/             notebooks, figures, tables, report: all that reads finish
         summary        summary.csv of the finished points
         command        `colorlib sweep`
     claims/            claims of the paper and their verdicts
-        claims         claims.yaml and measurements -> claims.json
-        measurement    one number with its interval and its spread over seeds
-        from_training  measurements of networks, loss histories and a resumed training
-        from_scores    measurements from scores of photographs
-        text           claims table as Markdown and for the terminal
+        claims          claims.yaml and measurements -> claims.json
+        measurement     one number with its interval and its spread over seeds
+        from_training   measurements of networks, loss histories and a resumed training
+        from_scores     measurements from scores of photographs
+        from_histories  trend and noise of loss histories
+        photo_measures  measures of the colors of a photograph and of its predictions
+        from_pixels     these measures of every photograph: pixels.csv
+        text            claims table as Markdown and for the terminal
     explore/           interactive notebook explore.ipynb
         exploration    predictions, errors and receptive fields
         widgets        controls

@@ -324,6 +324,31 @@ def claims(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib pixels`."""
+    parser.add_argument("--profile", default="paper", help="the profile whose runs are measured (default paper)")
+    parser.add_argument("--seeds", help="for example 0,1,2 (default: the profile's)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+
+
+def pixels(options: argparse.Namespace) -> int:
+    """Measure the colors of photographs and predictions that claims are about."""
+    from tqdm import tqdm
+
+    from colorlib.companion.claims.from_pixels import measure_pixels
+    from colorlib.companion.steps import files
+    from colorlib.device import prepare
+    from colorlib.profiles import load_profile, path_and_link
+
+    profile = load_profile(options.profile, seeds=sweep_command.parse_seeds(options.seeds))
+    events = _started(measure_pixels(profile, device=prepare(options.device)))
+    with tqdm(unit="photo", dynamic_ncols=True) as bar:
+        for done, bar.total in events:
+            bar.update(done - bar.n)
+    print(path_and_link(files(profile, "pixels")[0]))
+    return 0
+
+
 def add_verify(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib verify`."""
     parser.add_argument("--profile", help="one profile (default: all with committed results)")
@@ -401,6 +426,7 @@ COMMANDS: dict[
     "data": ("list, fetch or verify photographs", add_data, data),
     "doctor": ("describe this machine and how long each profile takes on it", add_doctor, doctor),
     "claims": ("measure every claim of the paper and print the verdicts", add_claims, claims),
+    "pixels": ("measure the colors that claims are about: results/<PROFILE>/pixels.csv", add_pixels, pixels),
     "verify": ("check that the committed results still follow from the code", add_verify, verify),
     "paper": ("write the article as PDF, from results/", add_paper, paper),
     "sweep": (

@@ -25,6 +25,8 @@ SMALL = "paper-cifar10"
 CLAIM_SWEEPS = ("outlook", "more_data", "data_scaling", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
+FACES = PROJECT / "paper" / "faces.csv"
+"""Faces in photographs: what a detector found, and whether a person saw a face there."""
 TRAINING = "02_train.ipynb"
 """The notebook that trains a run, or shows one."""
 RUN_FILES = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "per_image.csv")
@@ -39,6 +41,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "table1": ("results/table1.csv", "results/table1.md"),
     "published_scores": ("results/peers/per_image.csv", "results/peers/scored.json"),
     "published": ("results/peers.csv", "results/peers.md"),
+    "pixels": ("results/pixels.csv", "results/pixels.json"),
     "outlook": ("results/outlook.csv", "results/outlook.md", "figures/outlook.png"),
     "lightweight": ("results/contest.md",),
     "datasets": ("results/sources.csv", "results/sources.md", "figures/sources.png"),
@@ -93,6 +96,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *(run / name for run in runs for name in ("history.csv", "metrics.json")),
         ],
         "published_scores": [run / name for run in runs for name in ("run.json", "weights.safetensors")],
+        "pixels": [FACES, *(run / name for run in runs for name in ("run.json", "weights.safetensors"))],
         "published": [*files(profile, "published_scores"), *(run / "weights.safetensors" for run in runs)],
         # The sweep's file says which points are still missing.
         "outlook": [profile.sweep("outlook") / "summary.csv", NOTEBOOKS / "sweeps" / "outlook.yaml"],
@@ -105,7 +109,11 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *(run / name for run in runs for name in ("run.json", "history.csv", "weights.safetensors")),
             *files(profile, "scores"),
             *files(profile, "published_scores"),
+            *files(profile, "pixels"),
+            FACES,
             *(shorter.run(seed) / "history.csv" for seed in shorter.seeds),
+            *point_histories(profile),
+            *point_histories(shorter),
             *(of.sweep(sweep) / "summary.csv" for of in (profile, shorter) for sweep in CLAIM_SWEEPS),
         ],
     }
@@ -126,6 +134,12 @@ def compared_profiles(profile: Profile) -> list[Profile]:
 def cross_dataset_scores(profile: Profile, other: Profile, seed: int) -> Path:
     """Return the file with the scores of a profile's run on another profile's photographs."""
     return score_files(profile.run(seed), other.photos, "test", own=profile.photos)[1]
+
+
+def point_histories(profile: Profile, sweep: str = "outlook") -> list[Path]:
+    """Return point.json and history.csv of the trained points of a sweep."""
+    records = sorted(profile.sweep(sweep).glob("*/point.json"))
+    return [path for record in records for path in (record, record.with_name("history.csv"))]
 
 
 def _dataset_inputs(profile: Profile) -> list[Path]:

@@ -67,7 +67,8 @@ def test_committed_results_have_their_files_and_inputs(name: str):
     profile = load_profile(name)
     for step in steps(profile, train=False):
         assert [path for path in step.outputs if not path.is_file()] == []
-    sweeps = ("summary.csv",)  # not every sweep of the claims was run
+    # Not every sweep of the claims was run, and the pixels of one profile are measured
+    sweeps = ("summary.csv", *(path.name for path in files(profile, "pixels") if name != PRIMARY))
     missing = [
         path for paths in inputs(profile).values() for path in paths
         if not path.is_file() and path.name not in sweeps and path.suffix != ".yaml"
@@ -108,13 +109,24 @@ def test_the_outlook_needs_the_file_of_its_sweep(tmp_path: Path):
 
 def test_claims_need_the_runs_and_sweeps_of_two_profiles(tmp_path: Path):
     profile = profile_in(tmp_path, "paper")
-    names = {path.relative_to(tmp_path).as_posix() for path in inputs(profile)["claims"] if path != steps_module.CLAIMS}
+    lists = (steps_module.CLAIMS, steps_module.FACES)
+    names = {path.relative_to(tmp_path).as_posix() for path in inputs(profile)["claims"] if path not in lists}
     assert {"results/cpu/seed-0/history.csv", "results/cpu/sweeps/outlook/summary.csv"} <= names
     assert {"results/paper/per_image.csv", "results/paper/peers/scored.json"} <= names
     assert {
         f"results/paper/seed-{seed}/{name}" for seed in profile.seeds for name in ("run.json", "history.csv")
     } <= names
     assert len(inputs(profile)["claims"]) == len(set(inputs(profile)["claims"]))
+
+
+def test_claims_need_the_pixels_and_the_histories_of_the_outlook(tmp_path: Path):
+    profile = profile_in(tmp_path, "paper")
+    point = other_profile(profile, "cpu").sweep("outlook") / "0123456789" / "point.json"
+    write_text(point, "{}")
+    found = set(inputs(profile)["claims"])
+    assert {*files(profile, "pixels"), steps_module.FACES, point, point.with_name("history.csv")} <= found
+    weights = {profile.run(seed) / "weights.safetensors" for seed in profile.seeds}
+    assert {steps_module.FACES, *weights} <= set(inputs(profile)["pixels"])
 
 
 def test_the_table_of_data_sets_needs_scores_that_do_not_exist_yet(tmp_path: Path):

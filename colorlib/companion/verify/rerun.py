@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 
 from colorlib.color import lightness
-from colorlib.colorizers import Colorize
+from colorlib.colorizers import Colorize, load_run
 from colorlib.companion.artifacts import published
+from colorlib.companion.claims import from_pixels
+from colorlib.companion.claims.from_pixels import PixelRow
 from colorlib.companion.results import SCORED
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import read_rows
@@ -31,6 +34,7 @@ from colorlib.evaluate import (
     score_run,
     scored_photos,
 )
+from colorlib.features import FeaturesMissingError, load_lite0
 from colorlib.files import read_json
 from colorlib.losses import OBJECTIVES, Batch, Objective
 from colorlib.metrics import Score
@@ -187,6 +191,69 @@ def _published_rescored(profile: Profile, baselines: Mapping[str, Colorize], sam
         outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
         detail=f"{', '.join(differing)} differ" if differing else "the same photographs, files and weights",
     )
+
+
+def pixels_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
+    """Measure the pixels of some photographs again, drawn at random, and compare them with pixels.csv."""
+    path, metadata = files(profile, "pixels")
+    if not path.is_file():
+        return
+    subject = f"results/{profile.name}/{path.name}"
+    # Compare the hashes of what was measured
+    record = json.loads(metadata.read_text(encoding="utf-8"))
+    measured = replace(profile, seeds=tuple(int(seed) for seed in record["weights_sha256"]))
+    try:
+        expected = from_pixels.pixels_record(measured)
+    except PhotosMissingError as error:
+        yield _not_checked(subject, "rescored", error)
+        return
+    differing = [name for name in expected if record.get(name) != expected[name]]
+    yield Check(
+        subject=f"results/{profile.name}/{metadata.name}",
+        how="rescored",
+        outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
+        detail=f"{', '.join(differing)} differ" if differing else "the same photographs, faces and weights",
+    )
+    # Measure again
+    try:
+        lite0 = load_lite0()
+    except FeaturesMissingError as error:
+        lite0 = None
+        yield _not_checked(f"{subject}, {', '.join(from_pixels.FROM_FEATURES)}", "rescored", error)
+    test, _ = from_pixels.measured_photos(profile)
+    faces, training = from_pixels.read_faces(profile.photos), from_pixels.fit_training(profile.photos, lite0)
+    networks = {seed: load_run(profile.run(seed)) for seed in measured.seeds}
+    now = [
+        row
+        for photo in drawn_photos(test, sample_seed, OTHER_PHOTOGRAPHS)
+        for row in from_pixels.measure_photo(photo, faces.get(photo.name, ()), training, networks, faces_only=False)
+    ]
+    yield _compare_pixels(subject, from_pixels.read_rows(path), now)
+
+
+def _compare_pixels(subject: str, committed: Sequence[PixelRow], rows: Sequence[PixelRow]) -> Check:
+    """Compare measures by their largest difference, relative to the mean size of the measure over the photographs."""
+    key = attrgetter("measure", "method", "seed")
+    then = {(*key(row), row.photograph): row.value for row in committed}
+    sizes: dict[tuple[Any, ...], list[float]] = {}
+    for row in committed:
+        sizes.setdefault(key(row), []).append(abs(row.value))
+    worst, where = 0.0, ""
+    for row in rows:
+        before = then.get((*key(row), row.photograph), math.nan)
+        relative = abs(row.value - before) / max(fmean(sizes.get(key(row), [0.0])), 1e-12)
+        if math.isnan(relative):  # a missing row
+            relative = math.inf
+        if relative > worst:
+            worst = relative
+            where = f"{row.photograph}, {row.method}, {row.measure}: {before!r} is committed, {row.value!r} now"
+    images = len({row.photograph for row in rows})
+    passed = worst <= SCORE_TOLERANCE
+    detail = (
+        f"differences of at most {worst:.1g} of a measure's size on {images} photographs; limit {SCORE_TOLERANCE:g}"
+    )
+    outcome = Outcome.PASSED if passed else Outcome.DIFFERS
+    return Check(subject=subject, how="rescored", outcome=outcome, detail=detail if passed else where)
 
 
 def baselines_recomputed(profile: Profile) -> Iterator[Check]:

@@ -9,18 +9,22 @@ import pytest
 from helpers.tiny_profile import change_digit, make_tiny_profile
 
 from colorlib.checkpoint import load_tensors, save_tensors
+from colorlib.companion.claims import from_pixels
+from colorlib.companion.steps import files
 from colorlib.companion.verify import rerun
 from colorlib.companion.verify.compare import Check, Outcome
 from colorlib.companion.verify.rerun import (
     baselines_recomputed,
     environment_differences,
     first_epoch_retrained,
+    pixels_measured,
     rescored,
     retrained,
     weights_validated,
 )
 from colorlib.device import prepare
 from colorlib.evaluate import score_run
+from colorlib.features import FeaturesMissingError, Lite0
 from colorlib.photos.download import PhotosMissingError
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
@@ -209,3 +213,74 @@ def test_changed_losses_of_baselines_are_named(copy: Profile):
     assert differing(list(baselines_recomputed(copy))) == []
     change_digit(copy.results / "baselines.json", r"0\.\d{4}")
     assert differing(list(baselines_recomputed(copy))) == ["results/tiny/baselines.json"]
+
+
+# Pixels
+
+
+@pytest.fixture(scope="module")
+def pixels(tiny: Profile, tmp_path_factory: pytest.TempPathFactory) -> tuple[Profile, from_pixels.Training]:
+    """The profile with measured pixels, with an untrained network in place of EfficientNet-Lite0."""
+    root = tmp_path_factory.mktemp("pixels") / "copy"
+    shutil.copytree(tiny.results.parent.parent, root)
+    profile = dataclasses.replace(tiny, root=root)
+    training = from_pixels.fit_training(profile.photos, Lite0().eval())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(from_pixels, "load_lite0", lambda: training.network)
+        patch.setattr(from_pixels, "fit_training", lambda photos, network: training)
+        patch.setenv("COLORLIB_CACHE", str(root / "cache"))
+        for _ in from_pixels.measure_pixels(profile, device=prepare("cpu")):
+            pass
+    return profile, training
+
+
+@pytest.fixture
+def measured(pixels: tuple[Profile, from_pixels.Training], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    profile, training = pixels
+    shutil.copytree(profile.results.parent.parent, tmp_path / "copy")
+    monkeypatch.setattr(rerun, "load_lite0", lambda: training.network)
+    monkeypatch.setattr(
+        from_pixels, "fit_training", lambda photos, network: dataclasses.replace(training, network=network)
+    )
+    return dataclasses.replace(profile, root=tmp_path / "copy")
+
+
+def test_measured_pixels_are_measured_again(measured: Profile):
+    found = list(pixels_measured(measured))
+    assert {check.outcome for check in found} == {Outcome.PASSED}
+    assert [check.subject for check in found] == ["results/tiny/pixels.json", "results/tiny/pixels.csv"]
+
+
+def test_a_changed_measure_and_a_missing_one_differ(measured: Profile):
+    path, _ = files(measured, "pixels")
+    rows = path.read_text().splitlines()
+    for number, row in enumerate(rows):
+        if row.startswith("ab histogram overlap,network,0"):
+            before, _, value = row.rpartition(",")
+            rows[number] = f"{before},{float(value) * 1.05}"
+    path.write_text("\n".join(rows) + "\n")
+    (subject,) = differing(list(pixels_measured(measured)))
+    assert subject == "results/tiny/pixels.csv"
+    path.write_text("\n".join(row for row in rows if not row.startswith("chroma")) + "\n")
+    assert differing(list(pixels_measured(measured))) == ["results/tiny/pixels.csv"]
+
+
+def test_pixels_of_other_weights_differ(measured: Profile):
+    path = measured.run(0) / "weights.safetensors"
+    held = load_tensors(path)
+    save_tensors(path, held.state, step=held.step + 1)
+    assert differing(list(pixels_measured(measured))) == ["results/tiny/pixels.json"]
+
+
+def test_without_features_the_rest_is_measured(measured: Profile, monkeypatch: pytest.MonkeyPatch):
+    def missing() -> Lite0:
+        raise FeaturesMissingError("not on this machine")
+
+    monkeypatch.setattr(rerun, "load_lite0", missing)
+    found = {check.subject: check.outcome for check in pixels_measured(measured)}
+    assert found["results/tiny/pixels.csv"] == Outcome.PASSED
+    assert sorted(found.values()) == sorted([Outcome.PASSED, Outcome.PASSED, Outcome.NOT_CHECKED])
+
+
+def test_without_pixels_there_is_nothing_to_check(copy: Profile):
+    assert list(pixels_measured(copy)) == []
