@@ -85,7 +85,7 @@ table1: setup ## Table I: MSE and PSNR, with baselines
 peers: setup ## other people's colorizers on the same photographs
 	@$(RUN) reproduce $(OPTIONS) --only 06_peers
 
-pixels: setup ## colors that claims are about, measured once (PROFILE, else paper; 10 minutes a seed)
+pixels: setup ## colors that claims are about, measured once (PROFILE, else paper; half an hour)
 	@$(RUN) pixels --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS)))
 
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
