@@ -218,7 +218,7 @@ class DeepUNet(UNet):
     """A U-Net of five levels, for shrunk photographs; about as many parameters as the paper's network."""
 
     widths = (32, 48, 64, 96, 96)
-    halo = 96
+    halo = 80
     stride = 16
 
 

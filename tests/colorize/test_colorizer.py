@@ -1,5 +1,6 @@
 """Coloring in memory: the same colors for every type, size and tiling; invalid input is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ CPU = torch.device("cpu")
 
 
 def colorizer(name: str = "encoder-decoder", tile: int = 16) -> Colorizer:
-    return Colorizer(network=strong(NETWORKS[name]), target=RGB(), device=CPU, tile=tile)
+    view = 64 if NETWORKS[name].whole else 0
+    return Colorizer(network=strong(NETWORKS[name]), target=RGB(), device=CPU, tile=tile, view=view)
 
 
 def planes(pixels: np.ndarray) -> torch.Tensor:
@@ -30,7 +32,7 @@ def planes(pixels: np.ndarray) -> torch.Tensor:
 def whole(pixels: np.ndarray, with_: Colorizer, *, keep: bool, saturation: float) -> np.ndarray:
     """Colors of a network that is given the whole picture at once."""
     light = lightness(planes(pixels)).unsqueeze(0)
-    rgb = adjust_lab(with_.color(light), light=light if keep else None, saturation=saturation)
+    rgb = adjust_lab(replace(with_, tile=1000)(light), light=light if keep else None, saturation=saturation)
     return to_bytes(rgb)[0].permute(1, 2, 0).numpy()
 
 

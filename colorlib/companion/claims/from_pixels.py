@@ -10,7 +10,6 @@ trained either. `photo_measures` defines the measures.
 """
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -29,7 +28,16 @@ from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import FACES, files
 from colorlib.evaluate import NETWORK, baseline_methods, scored_photos
 from colorlib.features import WEIGHTS_SHA256, Lite0, load_lite0
-from colorlib.files import round_floats, sha256, sha256_of_names, unchanged, write_json, write_text, write_with
+from colorlib.files import (
+    read_json,
+    round_floats,
+    sha256,
+    sha256_of_names,
+    unchanged,
+    write_json,
+    write_text,
+    write_with,
+)
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import Photo, Pixels
 from colorlib.photos.download import cache_folder
@@ -344,6 +352,16 @@ class _KeptPrediction:
         return torch.from_numpy(kept).unsqueeze(0).float() / 255.0
 
 
+RECORD = {
+    "photos": list,
+    "trained_on": {"source": str, "sha256": str},
+    "faces_sha256": str,
+    "features_sha256": str,
+    "weights_sha256": dict,
+}
+"""Fields of pixels.json (`pixels_record`)."""
+
+
 def pixels_record(profile: Profile) -> dict[str, Any]:
     """Return the content of pixels.json: what the measures were computed from.
 
@@ -446,7 +464,7 @@ def read_pixels(results: Results) -> PixelMeasures:
     if not table.is_file() or not metadata.is_file():
         name = table.relative_to(results.profile.results.parent.parent).as_posix()
         raise NotMeasuredError(f"There is no {name}; {results.command('pixels')} makes it")
-    record = json.loads(metadata.read_text(encoding="utf-8"))
+    record = read_json(metadata, RECORD, fix=f"measure again with {results.command('pixels')}")
     weights = {Run(results.profile.run(int(seed))).weights: digest for seed, digest in record["weights_sha256"].items()}
     changed = [str(path) for path, digest in weights.items() if not unchanged({path: digest})]
     changed += [str(FACES)] if record["faces_sha256"] != sha256(FACES) else []

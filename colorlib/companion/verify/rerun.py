@@ -200,7 +200,7 @@ def pixels_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
         return
     subject = f"results/{profile.name}/{path.name}"
     # Compare the hashes of what was measured
-    record = json.loads(metadata.read_text(encoding="utf-8"))
+    record = read_json(metadata, from_pixels.RECORD)
     measured = replace(profile, seeds=tuple(int(seed) for seed in record["weights_sha256"]))
     try:
         expected = from_pixels.pixels_record(measured)
