@@ -31,12 +31,15 @@ photos/                photographs by name, verified
     registry           sources by name; resized, subsampled and joined photographs
     sources            files with checksums, photographs in packages, folders, CIFAR-10, torchvision
     decode             any image file -> 8-bit sRGB
+    headers            what image files say of their samples
+    walk               image files in folders
     download           folders of photographs on this machine, downloads
     cache              decoded photographs on disk, mapped into memory
 colorize/              colored copies of anyone's photographs
     colorizer          load_colorizer: color an image in memory
     batch              color files and folders, one after another
-    image_file         read and write image files with transparency, resolution and dates
+    image_file         read and write image files with transparency, resolution and tags
+    label              label in a copy: its colors are guessed, by which network
 companion/             notebooks, figures, tables, report: all that reads finished runs
     paper              numbers that the paper states
     steps              notebooks of a profile in order, their inputs and outputs

@@ -68,6 +68,10 @@ def train(options: argparse.Namespace) -> int:
     config = override(config, settings)
     # Train, with a progress bar of the updates
     with process_group(options.device):
+        remarks = _check_own_photos(config.photos, ("train", "val"), config.crop_size, options.max_pixels or MAX_PIXELS)
+        if is_main_process():
+            for remark in remarks:
+                print(remark, file=sys.stderr)
         events = trainer.train(
             config,
             options.run,
@@ -93,6 +97,40 @@ def train(options: argparse.Namespace) -> int:
             print(f"{options.run}: {config.epochs} epochs, {config.updates} updates")
             print(f"score it with: colorlib evaluate {options.run}")
     return 0
+
+
+def _check_own_photos(photos: str, splits: Sequence[str], crop_size: int | None, max_pixels: int) -> list[str]:
+    """Check a folder of the user's photographs; return remarks on what is left out, and on photographs without colors.
+
+    Args:
+        photos: name of the source; only `folder:PATH` is checked, other sources are verified by their checksums.
+        splits: splits that will be used.
+        crop_size: side of the crops that each photograph must hold; None does not decode them.
+        max_pixels: largest width x height to decode.
+
+    Raises:
+        ValueError: photographs are broken or too small; the message lists all of them.
+    """
+    from colorlib.data import UnusablePhotosError, check_photos
+    from colorlib.photos import find_source, open_photos
+    from colorlib.photos.sources import Folder
+    from colorlib.photos.walk import left_out_text
+
+    source = find_source(photos)
+    if not isinstance(source, Folder):
+        return []
+    left_out = source.left_out()
+    remarks = [f"{source.path}: left out {left_out_text(left_out)}"] if left_out else []
+    if crop_size is not None:
+        problems = []
+        for split in splits:
+            try:
+                remarks += check_photos(open_photos(photos, split, max_pixels=max_pixels), crop_size)
+            except UnusablePhotosError as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("; ".join(problems))
+    return remarks
 
 
 def _started(events: Iterator[Event]) -> Iterator[Event]:
@@ -132,6 +170,9 @@ def evaluate(options: argparse.Namespace) -> int:
     photos = options.photos or own
     with process_group(options.device):
         device, limit = prepare(options.device, options.threads), options.max_pixels or MAX_PIXELS
+        if is_main_process():
+            for remark in _check_own_photos(photos, (options.split,), None, limit):
+                print(remark, file=sys.stderr)
         events = _started(score_run(options.run, photos=photos, split=options.split, device=device, max_pixels=limit))
         with tqdm(unit="photo", dynamic_ncols=True, disable=not is_main_process()) as bar:
             for done, bar.total in events:
@@ -158,12 +199,22 @@ def _decibels(estimate: dict[str, float | None]) -> str:
 def add_colorize(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib colorize`."""
     parser.add_argument(
-        "photos", nargs="+", metavar="PHOTO", help="a file, a folder (with its subfolders), or a pattern"
+        "photos",
+        nargs="+",
+        metavar="PHOTO",
+        help="a file, a folder (with its subfolders), a pattern, or - for standard input",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, help="a file for one photograph, else a folder (default: next to the photographs)"
+        "-o",
+        "--output",
+        type=Path,
+        help="a file for one photograph, - for standard output, else a folder (default: next to the photographs)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace copies that exist")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the copies' names; without it a call goes on where an earlier one stopped",
+    )
     parser.add_argument("--compare", action="store_true", help="write gray, original and prediction side by side")
     tone = parser.add_mutually_exclusive_group()
     tone.add_argument(
@@ -182,34 +233,49 @@ def colorize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from colorlib.colorize import load_colorizer
-    from colorlib.colorize.batch import Progress, make_copies, pixels_to_color, plan_copies
+    from colorlib.colorize.batch import STANDARD, Progress, make_copies, plan_copies
     from colorlib.device import prepare
     from colorlib.photos.decode import MAX_PIXELS
+    from colorlib.photos.walk import left_out_text
 
-    # Plan the copies and load the network
-    copies = plan_copies(options.photos, options.output, compare=options.compare)
+    # Load the network and plan the copies
     device = prepare(options.device, options.threads)
     colorizer = load_colorizer(
         options.weights, device=str(device), keep_luminance=not options.raw, saturation=options.saturation
     )
+    settings = {
+        "compare": options.compare,
+        "overwrite": options.overwrite,
+        "max_pixels": options.max_pixels or MAX_PIXELS,
+    }
+    plan = plan_copies(options.photos, options.output, colorizer=colorizer, **settings)
+    # Standard output is for the copy alone if one goes there
+    out = sys.stderr if any(copy.output == STANDARD for copy in plan.copies) else sys.stdout
     # Color, with a progress bar of the pixels; a failed photograph does not stop the others
-    failed = 0
-    limits = {"overwrite": options.overwrite, "max_pixels": options.max_pixels or MAX_PIXELS}
-    left = {copy: pixels_to_color(copy, **limits) for copy in copies}
+    failures = list(plan.failed.values())
+    for failure in failures:
+        print(f"not colored: {failure}", file=sys.stderr)
+    left = {copy: copy.pixels for copy in plan.copies}
     total = sum(left.values())
     with tqdm(total=total, unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
-        for event in make_copies(copies, colorizer, compare=options.compare, **limits):
+        for event in make_copies(plan.copies, colorizer, **settings):
             if isinstance(event, Progress):
                 left[event.copy] -= event.pixels
                 bar.update(event.pixels)
             elif event.failure:
-                failed += 1
+                failures.append(event.failure)
                 bar.total = total = total - left[event.copy]  # its remaining pixels will not be colored
                 bar.write(f"not colored: {event.failure}", file=sys.stderr)
             else:
-                bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=sys.stdout)
-    print(f"{len(copies) - failed} of {len(copies)} photograph{'s' if len(copies) != 1 else ''} colored")
-    return 1 if failed else 0
+                bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=out)
+    # Say what is done, failed and left out
+    photos = len(plan.copies) + len(plan.failed)
+    if plan.left_out:
+        print(f"left out: {left_out_text(plan.left_out)}", file=out)
+    if plan.done:
+        print(f"done before: {len(plan.done)} photograph{'s' if len(plan.done) != 1 else ''}", file=out)
+    print(f"{photos - len(failures)} of {photos} photograph{'s' if photos != 1 else ''} colored", file=out)
+    return 1 if failures else 0
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ All photographs are decoded once and kept as uint8, on the GPU if they fit. The 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from colorlib import rng
 from colorlib.color import lab_to_rgb, resize, rgb_to_lab, to_bytes
+from colorlib.metrics import is_near_gray
+from colorlib.photos import PhotoSet
+from colorlib.photos.cache import UnreadablePhotosError
 from colorlib.photos.decode import Pixels
 
 CPU = torch.device("cpu")
@@ -152,17 +155,66 @@ def check_crop_fits(pixels: Sequence[Pixels], names: Sequence[str], crop_size: i
     """Check that every photograph is at least as large as the crop.
 
     Raises:
-        ValueError: there are no photographs, or one is smaller than the crop; the message names it.
+        ValueError: there are no photographs, or some are smaller than the crop; the message names all of these.
     """
     if not pixels:
         raise ValueError("there are no photographs to take crops from")
-    for photo, name in zip(pixels, names, strict=True):
-        height, width = photo.shape[:2]
-        if min(height, width) < crop_size:
-            raise ValueError(
-                f"{name} is {width} x {height} pixels, too small for crop_size={crop_size}; set crop_size to at most "
-                f"{min(min(photo.shape[:2]) for photo in pixels)} or remove it"
-            )
+    small = _too_small([photo.shape[:2] for photo in pixels], names, crop_size)
+    if small:
+        raise ValueError(
+            f"too small for crop_size={crop_size}: {', '.join(small)}; set crop_size to at most "
+            f"{min(min(photo.shape[:2]) for photo in pixels)} or remove them"
+        )
+
+
+def _too_small(sizes: Sequence[tuple[int, ...]], names: Sequence[str], crop_size: int) -> list[str]:
+    """Return the names and sizes of the photographs that are smaller than the crop."""
+    return [
+        f"{name} is {width} x {height} pixels"
+        for (height, width), name in zip(sizes, names, strict=True)
+        if min(height, width) < crop_size
+    ]
+
+
+class UnusablePhotosError(ValueError):
+    """Photographs that cannot be decoded or are smaller than the crop."""
+
+
+def check_photos(photos: PhotoSet, crop_size: int) -> list[str]:
+    """Check before training that all photographs of a split can be used; return remarks on those that teach no colors.
+
+    Args:
+        photos: the photographs of one split.
+        crop_size: side of the square crop in pixels.
+
+    Raises:
+        UnusablePhotosError: photographs cannot be decoded or are smaller than the crop; the message lists all of them.
+    """
+    problems: list[str] = []
+    usable = photos
+    try:
+        pixels = photos.decode()
+    except UnreadablePhotosError as error:
+        problems += error.problems.values()
+        usable = replace(photos, photos=tuple(photo for photo in photos if photo.name not in error.problems))
+        pixels = usable.decode()
+    problems += _too_small([one.shape[:2] for one in pixels], usable.names, crop_size)
+    if problems:
+        smallest = min((min(one.shape[:2]) for one in pixels), default=crop_size)
+        smaller = f" or set crop_size to at most {smallest}" if smallest < crop_size else ""
+        raise UnusablePhotosError(
+            f"{len(problems)} of {len(photos)} photographs for {photos.split} cannot be used with "
+            f"crop_size={crop_size}: {'; '.join(problems)}; mend or remove them{smaller}"
+        )
+    gray = [
+        name
+        for name, one in zip(usable.names, pixels, strict=True)
+        if is_near_gray(torch.from_numpy(one).permute(2, 0, 1))
+    ]
+    if not gray:
+        return []
+    count = f"{len(gray)} of {len(photos)} photographs for {photos.split}"
+    return [f"{count} are near gray and teach no colors: {', '.join(gray)}"]
 
 
 def center_crops(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int) -> Tensor:

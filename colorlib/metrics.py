@@ -155,6 +155,12 @@ def mean_chroma(rgb: Tensor) -> float:
     return float(torch.hypot(lab[1], lab[2]).mean())
 
 
+def is_near_gray(rgb: Tensor) -> bool:
+    """Return True if an image `(3, H, W)` is near gray, by a grid of about 256 of its pixels a side."""
+    every = max(min(rgb.shape[1:]) // 256, 1)
+    return mean_chroma(rgb[:, ::every, ::every]) < NEAR_GRAY_CHROMA
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
     """Metrics of one method on one image: a row of per_image.csv."""

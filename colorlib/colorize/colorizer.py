@@ -15,8 +15,10 @@ from torch import Tensor
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import Colorizer, adjust_lab, load_run
 from colorlib.device import choose_device
-from colorlib.photos.decode import Pixels, row_strips, srgb_pixels, upright
+from colorlib.files import sha256
+from colorlib.photos.decode import Pixels, from_pillow, srgb_pixels
 from colorlib.provenance import PACKAGE
+from colorlib.runs import Run
 
 COMMITTED_RUNS = tuple(PACKAGE.parent / "results" / profile / "seed-0" for profile in ("paper", "cpu"))
 """Runs whose weights are committed to the repository, the best first."""
@@ -44,8 +46,14 @@ def load_colorizer(
     """
     if not 0 <= saturation < math.inf:
         raise ValueError(f"saturation={saturation:g}: it must be at least 0, and finite")
-    colorizer = load_run(committed_run() if run is None else Path(run), device=choose_device(device))
-    return PhotoColorizer(colorizer=replace(colorizer, tile=TILE), keep_luminance=keep_luminance, saturation=saturation)
+    path = committed_run() if run is None else Path(run)
+    colorizer = load_run(path, device=choose_device(device))
+    return PhotoColorizer(
+        colorizer=replace(colorizer, tile=TILE),
+        keep_luminance=keep_luminance,
+        saturation=saturation,
+        weights=sha256(Run(path).weights),
+    )
 
 
 def committed_run(runs: Sequence[Path] = COMMITTED_RUNS) -> Path:
@@ -73,6 +81,13 @@ class PhotoColorizer:
     """Keep the photograph's own L, so that no sharpness is lost, and take only the network's a and b."""
     saturation: float = 1.0
     """Factor of a and b."""
+    weights: str = ""
+    """SHA-256 of the file of the network's weights."""
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Settings that change pixels, and the color hints, as JSON data for the label of a copy."""
+        return {"keep_luminance": self.keep_luminance, "saturation": self.saturation, "hints": []}
 
     @overload
     def __call__(self, photo: Tensor) -> Tensor: ...
@@ -101,7 +116,7 @@ class PhotoColorizer:
                 no defined white.
         """
         if isinstance(photo, Image.Image):
-            pixels, alpha = srgb_pixels(upright(photo.copy()), "the picture")
+            pixels, alpha = srgb_pixels(from_pillow(photo, "the picture"))
             for _ in color_pixels(
                 pixels, self.colorizer, keep_luminance=self.keep_luminance, saturation=self.saturation
             ):

@@ -1,21 +1,28 @@
-"""Read and write image files with transparency, resolution and EXIF tags, so that a colored copy keeps them."""
+"""Read and write image files with transparency, resolution, EXIF, XMP and IPTC, so that a colored copy keeps them.
+
+Pillow writes: libvips writes no EXIF block into a TIFF, and a resolution even where none is known.
+"""
 
 import math
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from colorlib.files import write_with
-from colorlib.photos.decode import DECODE_ERRORS, MAX_PIXELS, Pixels, open_image, srgb_pixels
+from colorlib.photos.decode import MAX_PIXELS, PILLOW_ERRORS, Pixels, StoredImage, open_image, open_regular, srgb_pixels
 
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".png": "PNG",
     ".webp": "WEBP",
     ".tif": "TIFF",
@@ -31,12 +38,21 @@ SETTINGS: dict[str, dict[str, object]] = {
 compressed files, cannot write EXIF blocks.
 """
 PHOTO_TAGS = (
+    ExifTags.Base.DocumentName,
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
     ExifTags.Base.Model,
+    ExifTags.Base.PageName,
+    ExifTags.Base.Software,
     ExifTags.Base.DateTime,
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
+    ExifTags.Base.Rating,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
 )
 """EXIF tags of the outer block that describe the photograph, not the file; a copy keeps them."""
 FILE_TAGS = frozenset(
@@ -49,12 +65,16 @@ FILE_TAGS = frozenset(
     }
 )
 """Tags of the inner EXIF block that describe pixels or offsets of the old file; a copy drops them."""
+XMP_TAG, IPTC_TAG = 700, 33723
+"""TIFF tags that hold an XMP packet and IPTC records."""
+PHOTOSHOP, IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
+"""Start of the JPEG segment, and number of the resource in it, that hold IPTC records."""
 INCH, CENTIMETER = 2, 3
 """Values of the EXIF tag ResolutionUnit: dots per inch, dots per centimeter."""
 MAX_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 """Largest width and height in pixels of a format that has a limit."""
-MAX_EXIF_BYTES = {"JPEG": 65_500}
-"""Largest EXIF block in bytes of a format that has a limit."""
+MAX_BLOCK = {"JPEG": 65_500}
+"""Largest EXIF, XMP or IPTC block in bytes of a format that has a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,49 +86,89 @@ class Picture:
     alpha: NDArray[np.uint8] | None = None
     """`(H, W)` uint8, 255 is opaque; None if all of it is opaque."""
     dpi: tuple[float, float] | None = None
-    """Resolution in dots per inch, horizontal and vertical; None if unknown."""
+    """Resolution in dots per inch, across and down; None if unknown."""
     exif: bytes = b""
     """Dates, camera, author and location as an EXIF block; empty if there are none."""
+    xmp: bytes = b""
+    """XMP packet; empty if there is none."""
+    iptc: bytes = b""
+    """IPTC records (captions, keywords, rights); empty if there are none."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts of a PNG by their keywords."""
     frames: int = 1
-    """Number of frames in the file; this is the first."""
+    """Number of pictures in the file; this is the first."""
+    notes: tuple[str, ...] = ()
+    """Remarks on what the file says and a copy cannot follow or keep."""
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read an image file of one of the formats of `colorlib.photos.decode`.
+    """Read an image file of one of the formats of `colorlib.photos.headers`.
 
     Raises:
         ValueError: it cannot be read, is no image, is damaged or too large; the message names the file and the fix.
     """
-    image = open_image(path, str(path), max_pixels=max_pixels)
+    with open_regular(path) as file:
+        return read_stored(open_image(file, str(path), max_pixels=max_pixels), file)
+
+
+def read_stored(stored: StoredImage, file: BinaryIO) -> Picture:
+    """Read the pixels and tags of an opened image.
+
+    Args:
+        stored: the opened image.
+        file: its file, still open.
+
+    Raises:
+        ValueError: the file is damaged; the message names it.
+    """
+    pixels, alpha = srgb_pixels(stored)
+    tags = _read_exif(stored, file)
+    dpi = _resolution(stored.dpi, tags)
+    notes = list(stored.notes)
+    if stored.depth == 16:
+        notes.append("its 16 bits per sample became 8")
+    return Picture(
+        pixels=pixels,
+        alpha=alpha,
+        dpi=dpi[::-1] if dpi and stored.orientation >= 5 else dpi,
+        exif=_kept_exif(tags),
+        xmp=stored.metadata.get("xmp", b""),
+        iptc=_iptc_records(stored.metadata.get("iptc", b"")),
+        texts=stored.texts,
+        frames=stored.frames,
+        notes=tuple(notes),
+    )
+
+
+def _iptc_records(block: bytes) -> bytes:
+    """Return the IPTC records of a TIFF tag or of a JPEG's segment of Photoshop resources; empty if there are none."""
+    if not block.startswith(PHOTOSHOP):
+        return block
+    at = len(PHOTOSHOP)
+    while block[at : at + 4] == b"8BIM" and at + 7 < len(block):
+        (number,) = struct.unpack_from(">H", block, at + 4)
+        start = at + 6 + (block[at + 6] + 2) // 2 * 2  # a text with its length, padded to an even number
+        if start + 4 > len(block):
+            break
+        (size,) = struct.unpack_from(">I", block, start)
+        if number == IPTC_RESOURCE:
+            return block[start + 4 : start + 4 + size]
+        at = start + 4 + (size + 1) // 2 * 2
+    return b""
+
+
+def _read_exif(stored: StoredImage, file: BinaryIO) -> Image.Exif:
+    """Return a file's EXIF tags; empty if they cannot be read, so that damaged tags do not lose the photograph."""
     try:
-        pixels, alpha = srgb_pixels(image, str(path))
-        tags = _read_exif(image)
-        return Picture(
-            pixels=pixels,
-            alpha=alpha,
-            dpi=_resolution(image.info.get("dpi"), tags),
-            exif=_kept_exif(tags),
-            frames=_count_frames(image),
-        )
-    finally:
-        image.close()
-
-
-def _count_frames(image: Image.Image) -> int:
-    """Return the number of frames; 1 if it cannot be counted, so that a damaged frame does not lose the first."""
-    try:
-        return int(getattr(image, "n_frames", 1))
-    except DECODE_ERRORS:
-        return 1
-
-
-def _read_exif(image: Image.Image) -> Image.Exif:
-    """Return the picture's EXIF tags; empty if they cannot be read, so that damaged tags do not lose the photograph."""
-    try:
-        found = image.getexif()
+        found = Image.Exif()
+        if stored.kind == "TIFF":
+            file.seek(0)
+            found.load_from_fp(file)
+        else:
+            found.load(stored.metadata.get("exif", b""))
         for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             found.get_ifd(block)
-    except DECODE_ERRORS:
+    except PILLOW_ERRORS:
         return Image.Exif()
     return found
 
@@ -134,7 +194,7 @@ def _writable(tags: Mapping[int, Any]) -> dict[int, Any]:
         single[tag] = raw
         try:
             single.tobytes()
-        except DECODE_ERRORS:
+        except PILLOW_ERRORS:
             continue
         writable[tag] = raw
     return writable
@@ -185,21 +245,42 @@ def check_fits(path: Path, width: int, height: int) -> None:
         )
 
 
+def check_alpha(path: Path) -> None:
+    """Check that the format of a file name can hold transparency.
+
+    Raises:
+        ValueError: it cannot, or no such format is written.
+    """
+    if format_of(path) == "JPEG":
+        raise ValueError(f"{path}: JPEG cannot hold the photograph's transparency; write .png, .webp or .tif")
+
+
 def write_picture(path: Path, picture: Picture) -> str | None:
     """Write a picture in the format of its file name: the whole file, or nothing.
 
     Returns:
-        A note if its EXIF tags had to be left out, else None.
+        A note on tags that had to be left out, else None.
 
     Raises:
         ValueError: no such format is written, or it cannot hold the size or the transparency.
         OSError: the disk is full or the folder cannot be written.
     """
+    notes: list[str] = []
+    write_with(path, lambda file: notes.extend(encode_picture(file, picture, path)))
+    return "; ".join(notes) or None
+
+
+def encode_picture(file: BinaryIO, picture: Picture, path: Path) -> list[str]:
+    """Write a picture into an open file in the format of a file name; return notes on tags that had to be left out.
+
+    Raises:
+        ValueError: as `write_picture`.
+    """
     # Check that the format can hold it
     kind = format_of(path)
     check_fits(path, picture.pixels.shape[1], picture.pixels.shape[0])
-    if picture.alpha is not None and kind == "JPEG":
-        raise ValueError(f"{path}: JPEG cannot hold the photograph's transparency; write .png, .webp or .tif")
+    if picture.alpha is not None:
+        check_alpha(path)
     # Assemble pixels, tags and options
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
@@ -213,9 +294,47 @@ def write_picture(path: Path, picture: Picture) -> str | None:
         exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = picture.dpi
         exif[ExifTags.Base.ResolutionUnit] = INCH
     settings = SETTINGS.get(kind, {}) | ({"dpi": picture.dpi} if picture.dpi else {})
-    too_long = len(exif.tobytes()) > MAX_EXIF_BYTES.get(kind, math.inf) if len(exif) else False
-    if len(exif) and not too_long:
-        settings |= {"exif": exif}
+    notes = []
+    blocks = {"EXIF tags": exif.tobytes() if len(exif) else b"", "XMP": picture.xmp, "IPTC captions": picture.iptc}
+    if kind in ("PNG", "WEBP") and picture.iptc:
+        blocks["IPTC captions"] = b""
+        notes.append(f"its IPTC captions were left out, which {kind} cannot hold")
+    for name, block in blocks.items():
+        if len(block) > MAX_BLOCK.get(kind, math.inf):
+            blocks[name] = b""
+            notes.append(f"its {name} are longer than {kind} can hold and were left out")
+    if kind != "PNG" and picture.texts:
+        notes.append(f"its PNG texts ({', '.join(sorted(picture.texts))}) were left out")
+    settings |= _block_settings(kind, exif if blocks["EXIF tags"] else None, blocks["XMP"], blocks["IPTC captions"])
+    if kind == "PNG":
+        settings["pnginfo"] = _png_texts(blocks["XMP"], picture.texts)
     # Write
-    write_with(path, lambda file: image.save(file, kind, **settings))
-    return f"its EXIF tags are longer than {kind} can hold and were left out" if too_long else None
+    image.save(file, kind, **settings)
+    return notes
+
+
+def _block_settings(kind: str, exif: Image.Exif | None, xmp: bytes, iptc: bytes) -> dict[str, object]:
+    """Return Pillow's options that write EXIF, XMP and IPTC into a format."""
+    if kind == "TIFF":
+        exif = exif or Image.Exif()
+        for tag, block in ((XMP_TAG, xmp), (IPTC_TAG, iptc)):
+            if block:
+                exif[tag] = block
+        return {"exif": exif} if len(exif) else {}
+    settings: dict[str, object] = {"exif": exif} if exif is not None else {}
+    if kind in ("JPEG", "WEBP") and xmp:
+        settings["xmp"] = xmp
+    if kind == "JPEG" and iptc:
+        resource = b"8BIM" + struct.pack(">HHI", IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+        block = PHOTOSHOP + resource
+        settings["extra"] = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
+    return settings
+
+
+def _png_texts(xmp: bytes, texts: Mapping[str, str]) -> PngInfo:
+    info = PngInfo()
+    for keyword, text in texts.items():
+        info.add_itxt(keyword, text)
+    if xmp:
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    return info

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,16 +19,28 @@ from tempfile import mkdtemp
 
 import numpy as np
 import PIL
+import pyvips
 
 from colorlib.photos.decode import Photo, Pixels
 from colorlib.photos.download import cache_folder
 
 FORMAT = "1"
 """Version of the files; increase it when photographs decode to other pixels or the files are laid out differently."""
+DECODER = f"libvips {'.'.join(str(pyvips.version(part)) for part in range(3))}, Pillow {PIL.__version__}"
+"""Versions of the libraries that decode."""
 ABANDONED = 3600.0
 """Seconds without a write after which a half-written folder is taken for that of a killed process."""
 AT_ONCE = 64
 """Photographs decoded and not yet written; this bounds memory for folders of any size."""
+
+
+class UnreadablePhotosError(ValueError):
+    """Photographs that cannot be decoded."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        """Name all of them; `problems` maps the names to error messages."""
+        super().__init__("; ".join(problems.values()))
+        self.problems = dict(problems)
 
 
 def decode_cached(photos: Sequence[Photo]) -> list[Pixels]:
@@ -40,7 +52,7 @@ def decode_cached(photos: Sequence[Photo]) -> list[Pixels]:
         An `(H, W, 3)` uint8 array each; changes to it are not written to the disk.
 
     Raises:
-        ValueError: a photograph cannot be decoded; the message names it.
+        UnreadablePhotosError: photographs cannot be decoded; the message names all of them.
     """
     if not photos:
         return []
@@ -60,7 +72,7 @@ def decode_cached(photos: Sequence[Photo]) -> list[Pixels]:
     return found
 
 
-def cache_key(photos: Sequence[Photo], *, layout: str = FORMAT, decoder: str = PIL.__version__) -> str:
+def cache_key(photos: Sequence[Photo], *, layout: str = FORMAT, decoder: str = DECODER) -> str:
     """Return the name of the photographs' folder: a hash of their names and digests in order, layout and decoder."""
     what = [layout, decoder, *((photo.name, photo.digest) for photo in photos)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
@@ -118,7 +130,26 @@ def _remove_abandoned(parent: Path) -> None:
 
 
 def _decode(photos: Sequence[Photo]) -> Iterator[Pixels]:
-    """Decode in parallel threads: Pillow releases Python's lock while it decodes."""
+    """Decode in parallel threads: libvips releases Python's lock while it decodes.
+
+    Raises:
+        UnreadablePhotosError: some cannot be decoded, after all were tried, so that one message names them all.
+    """
+    problems: dict[str, str] = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(photos), AT_ONCE):
-            yield from pool.map(lambda photo: photo.load(), photos[start : start + AT_ONCE])
+            part = photos[start : start + AT_ONCE]
+            for photo, decoded in zip(part, pool.map(_try_to_decode, part), strict=True):
+                if isinstance(decoded, ValueError):
+                    problems[photo.name] = str(decoded)
+                elif not problems:
+                    yield decoded
+    if problems:
+        raise UnreadablePhotosError(problems)
+
+
+def _try_to_decode(photo: Photo) -> Pixels | ValueError:
+    try:
+        return photo.load()
+    except ValueError as error:
+        return error

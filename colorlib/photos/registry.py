@@ -14,6 +14,7 @@ from colorlib.photos.cache import decode_cached
 from colorlib.photos.decode import MAX_PIXELS, Photo, Pixels, shrink
 from colorlib.photos.download import PhotosMissingError
 from colorlib.photos.sources import Bundled, Cifar10, Downloadable, Folder, Listed, Source, Torchvision
+from colorlib.photos.walk import printable
 from colorlib.rng import split_by_content
 
 SOURCES: dict[str, Source] = {
@@ -123,6 +124,10 @@ def find_source(name: str, *, max_pixels: int = MAX_PIXELS) -> Source:
     """
     kind, _, rest = name.partition(":")
     if kind == "folder" and rest:
+        if printable(Path(rest)) != Path(rest).as_posix():
+            raise ValueError(
+                f"the name of the folder {printable(Path(rest))} is not UTF-8, as run.json needs; rename it"
+            )
         return Folder(path=Path(rest).expanduser(), max_pixels=max_pixels)
     if kind == "torchvision" and rest:
         return Torchvision(name=rest)

@@ -11,6 +11,7 @@ import lzma
 import os
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 import numpy as np
 
 from colorlib.files import sha256, sha256_of_names
-from colorlib.photos.decode import MAX_PIXELS, SUFFIXES, Photo, Pixels, decode, decode_file
+from colorlib.photos.decode import MAX_PIXELS, Photo, Pixels, decode, decode_file
 from colorlib.photos.download import (
     PhotosMissingError,
     cache_folder,
@@ -30,6 +31,7 @@ from colorlib.photos.download import (
     listed_checksums,
     remove_partial_downloads,
 )
+from colorlib.photos.walk import find_photos, printable
 from colorlib.rng import share_of_content, split_by_content
 
 MAX_MEMBER = 1_000_000
@@ -235,12 +237,7 @@ class Folder:
         """
         if not self.path.is_dir():
             raise ValueError(f"{self.path} is not a folder; photos=folder:PATH takes a folder of images")
-        paths = sorted(
-            path
-            for path in self.path.rglob("*")
-            # Hidden files are not photographs: macOS writes a `._name.jpg` next to each picture.
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
+        paths = find_photos(self.path).photos
         by_digest = {digest: path for digest, path in zip(_digests(paths), paths, strict=True)}
         chosen = sorted((path, digest) for digest, path in by_digest.items() if split_by_content(digest) == split)
         if not chosen:
@@ -249,8 +246,12 @@ class Folder:
                 "(80 % train, 10 % val, 10 % test by a hash of each file); add more"
             )
         return tuple(
-            _photo(path, path.relative_to(self.path).as_posix(), digest, self.max_pixels) for path, digest in chosen
+            _photo(path, printable(path.relative_to(self.path)), digest, self.max_pixels) for path, digest in chosen
         )
+
+    def left_out(self) -> Counter[str]:
+        """Return the number of files and folders in it that are no photographs, by reason."""
+        return find_photos(self.path).left_out
 
 
 class _BoundedReads:
@@ -498,13 +499,23 @@ def _photo(path: Path, name: str, digest: str, max_pixels: int = MAX_PIXELS) -> 
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:
-    """Return the SHA-256 of each file, computed in parallel threads: hashlib releases Python's lock."""
+    """Return the SHA-256 of each file, computed in parallel threads: hashlib releases Python's lock.
+
+    Raises:
+        ValueError: files cannot be read; the message names all of them.
+    """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(_digest, paths))
+        found = list(pool.map(_digest, paths))
+    unread = [
+        f"{path} ({error.strerror})" for path, error in zip(paths, found, strict=True) if isinstance(error, OSError)
+    ]
+    if unread:
+        raise ValueError(f"{', '.join(unread)} cannot be read; check the permissions or remove them")
+    return [digest for digest in found if isinstance(digest, str)]
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> str | OSError:
     try:
         return sha256(path)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); check its permissions or remove it") from error
+        return error

@@ -22,7 +22,7 @@ from colorlib import cli
 from colorlib.color import lightness, rgb_to_lab
 from colorlib.colorize import batch
 from colorlib.colorize import colorizer as photo_colorizer
-from colorlib.colorize.batch import plan_copies
+from colorlib.colorize.batch import Copy, plan_copies
 from colorlib.colorize.image_file import Picture, read_picture
 from colorlib.colorizers import Colorizer
 from colorlib.model import NETWORKS
@@ -51,6 +51,13 @@ def colorize(*arguments: object) -> int:
 
 def colors(path: Path) -> np.ndarray:
     return rgb_to_lab(torch.from_numpy(read_picture(path).pixels.copy()).permute(2, 0, 1).double() / 255)[1:].numpy()
+
+
+def planned(names: list[str], output: Path | None) -> list[Copy]:
+    """The copies of a plan, in which nothing may fail."""
+    plan = plan_copies(names, output)
+    assert not plan.failed
+    return plan.copies
 
 
 def write_large_header(path: Path) -> Path:
@@ -113,7 +120,7 @@ def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "Fotos von früher-colorized"
     left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert left == sorted(
-        ["plain.jpg", "gray.PNG", "größer als gedacht.webp", "cmyk.tif", "palette.png", "one bit.png", "deep.png",
+        ["plain.jpg", "gray.PNG", "größer als gedacht.webp", "cmyk.tif", "palette.gif.png", "one bit.png", "deep.png",
          "alpha.png", "turned.jpg", "1950/an der See/kinder am strand.jpeg", "odd.jpg", "scan.bmp.png", "scan.png",
          "twice.jpg", os.fsdecode(b"gr\xfcn.jpg")]
     )  # fmt: skip
@@ -201,14 +208,14 @@ def test_an_error_of_one_photograph_does_not_stop_the_others(
 ):
     for name in ("a.jpg", "b.jpg"):
         save(tmp_path / name)
-    read = batch.read_picture
+    read = batch.read_stored
 
-    def fails(path: Path, **settings: Any) -> Picture:
-        if path.name == "a.jpg":
+    def fails(stored: Any, file: Any) -> Picture:
+        if stored.name.endswith("a.jpg"):
             raise MemoryError
-        return read(path, **settings)
+        return read(stored, file)
 
-    monkeypatch.setattr(batch, "read_picture", fails)
+    monkeypatch.setattr(batch, "read_stored", fails)
     assert colorize(tmp_path / "a.jpg", tmp_path / "b.jpg") == 1
     printed = capsys.readouterr()
     assert re.search(r"a\.jpg.*MemoryError", printed.err)
@@ -235,9 +242,9 @@ def test_a_folder_by_any_of_its_names(tmp_path: Path, monkeypatch: pytest.Monkey
     save(tmp_path / "album/.cache/b.jpg")
     save(tmp_path / "album/sub/c.jpg")
     monkeypatch.chdir(tmp_path / "album/sub")
-    (found,) = plan_copies(["."], None)
+    (found,) = planned(["."], None)
     assert found.output == tmp_path / "album/sub-colorized/c.jpg"
-    assert [copy.output for copy in plan_copies([".."], None)] == [
+    assert [copy.output for copy in planned([".."], None)] == [
         tmp_path / "album-colorized/a.jpg",
         tmp_path / "album-colorized/sub/c.jpg",
     ]
@@ -247,19 +254,24 @@ def test_copies_of_an_earlier_call_are_not_colored_again(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "out/a.jpg", "out/out/a.jpg"):
         save(tmp_path / name)
-    assert [str(copy.photo) for copy in plan_copies(["."], Path("out"))] == ["a.jpg"]
-    assert [str(copy.photo) for copy in plan_copies(["**/*.jpg"], Path("out"))] == ["a.jpg"]
-    for name in ("a-colorized.png", "a-compared.jpg", "my-colorized.jpg"):
-        save(tmp_path / name)
-    assert [str(copy.photo) for copy in plan_copies(["*.*"], None)] == ["a.jpg", "my-colorized.jpg"]
-    assert [str(copy.photo) for copy in plan_copies(["a-colorized.png"], None)] == ["a-colorized.png"]
+    for name in (".", "**/*.jpg"):
+        (only,) = plan_copies([name], Path("out")).failed
+        assert only.photo == Path("a.jpg")
+    # By their label, not by their name
+    assert colorize("a.jpg") == 0
+    (tmp_path / "a-colorized.jpg").rename("renamed.jpg")
+    save(tmp_path / "my-colorized.jpg")
+    for names in (["*.*"], ["a.jpg", "my-colorized.jpg", "renamed.jpg"]):
+        plan = plan_copies(names, None)
+        assert [str(copy.photo) for copy in plan.copies] == ["a.jpg", "my-colorized.jpg"]
+        assert plan.left_out == {batch.OWN_COPIES: 1}
 
 
 def test_patterns_keep_the_structure_below_their_fixed_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name in ("y/1/a.jpg", "y/2/a.jpg"):
         save(tmp_path / name)
-    outputs = [str(copy.output) for copy in plan_copies(["y/*/a.jpg"], Path("out"))]
+    outputs = [str(copy.output) for copy in planned(["y/*/a.jpg"], Path("out"))]
     assert outputs == ["out/1/a.jpg", "out/2/a.jpg"]
 
 
@@ -267,7 +279,7 @@ def test_two_names_of_one_folder_are_one_folder(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "t/a.png")
     save(tmp_path / "t/a.bmp")
-    outputs = [str(copy.output) for copy in plan_copies(["t/a.png", "../" + tmp_path.name + "/t/a.bmp"], None)]
+    outputs = [str(copy.output) for copy in planned(["t/a.png", "../" + tmp_path.name + "/t/a.bmp"], None)]
     assert [Path(output).name for output in outputs] == ["a-colorized.png", "a-colorized.bmp.png"]
 
 
@@ -284,32 +296,36 @@ def test_names_without_an_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     save(tmp_path / "a.JPG")
     save(tmp_path / "album/b.bmp")
     save(tmp_path / "album/more/c.tiff")
-    planned = plan_copies(["a.JPG", "album/"], None)
-    assert [str(copy.output) for copy in planned] == [
+    outputs = planned(["a.JPG", "album/"], None)
+    assert [str(copy.output) for copy in outputs] == [
         "a-colorized.JPG",
-        "album-colorized/b.png",
+        "album-colorized/b.bmp.png",
         "album-colorized/more/c.tiff",
     ]
-    assert [str(copy.output) for copy in plan_copies(["album"], Path("out"))] == ["out/b.png", "out/more/c.tiff"]
-    assert [str(copy.output) for copy in plan_copies(["a.JPG"], Path("x.webp"))] == ["x.webp"]
-    assert [str(copy.output) for copy in plan_copies(["a.JPG"], Path("out"))] == ["out/a.JPG"]
+    assert [str(copy.output) for copy in planned(["album"], Path("out"))] == ["out/b.bmp.png", "out/more/c.tiff"]
+    assert [str(copy.output) for copy in planned(["a.JPG"], Path("x.webp"))] == ["x.webp"]
+    assert [str(copy.output) for copy in planned(["a.JPG"], Path("out"))] == ["out/a.JPG"]
 
 
 def test_patterns_and_photographs_named_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
         save(tmp_path / name)
-    assert [str(copy.photo) for copy in plan_copies(["*.jpg", "a.jpg", "**/*.jpg"], None)] == [
+    assert [str(copy.photo) for copy in planned(["*.jpg", "a.jpg", "**/*.jpg"], None)] == [
         "a.jpg", "b.jpg", "sub/c.jpg",
     ]  # fmt: skip
-    assert [copy.photo.name for copy in plan_copies([str(tmp_path / "*.jpg")], None)] == ["a.jpg", "b.jpg"]
+    assert [copy.photo.name for copy in planned([str(tmp_path / "*.jpg")], None)] == ["a.jpg", "b.jpg"]
 
 
 def test_a_second_call_does_not_color_the_copies_of_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     save(tmp_path / "a.jpg")
     assert colorize(tmp_path / "*.jpg") == 0
     first = (tmp_path / "a-colorized.jpg").read_bytes()
-    assert colorize(tmp_path / "*.jpg") == 1
+    assert colorize(tmp_path / "*.jpg") == 0
+    assert counts(capsys.readouterr().out) == [0, 0]
+    assert (tmp_path / "a-colorized.jpg").read_bytes() == first
+    # Of other options, it is not replaced unless it is said
+    assert colorize(tmp_path / "*.jpg", "--saturation", "2") == 1
     assert re.search(r"a-colorized\.jpg.*--overwrite", capsys.readouterr().err)
     assert (tmp_path / "a-colorized.jpg").read_bytes() == first
     assert colorize(tmp_path / "*.jpg", "--overwrite", "--saturation", "2") == 0

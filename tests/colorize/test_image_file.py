@@ -97,8 +97,8 @@ def test_a_format_that_is_not_written_is_refused(tmp_path: Path):
 def test_an_embedded_profile_is_not_written_again(tmp_path: Path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     Image.fromarray(smooth(8, 8)).save(tmp_path / "odd.png", icc_profile=profile)
-    with pytest.warns(UserWarning, match=r"odd\.png.*profile"):
-        picture = read_picture(tmp_path / "odd.png")
+    picture = read_picture(tmp_path / "odd.png")
+    assert "profile" in picture.notes[0]
     write_picture(tmp_path / "new.png", picture)
     with Image.open(tmp_path / "new.png") as new:
         assert "icc_profile" not in new.info

@@ -18,7 +18,7 @@ PACKAGE = Path(colorlib.__file__).parent
 PATHS = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
 MODULES = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PATHS]
 LIBRARY = [module for module in MODULES if not module.startswith("companion") and module != "cli"]
-NEEDED = {"numpy", "torch", "PIL", "safetensors", "filelock"}
+NEEDED = {"numpy", "torch", "PIL", "pyvips", "safetensors", "filelock"}
 """Packages that the library outside companion/ may import when it is imported."""
 WHEN_CALLED = {
     "files": {"yaml"},

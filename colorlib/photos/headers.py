@@ -1,0 +1,286 @@
+"""What an image file says of its samples: its format, the directories of a TIFF, chunks of a PNG, segments of a JPEG.
+
+libvips decodes pixels and passes most tags on, but not those that decide which picture of a TIFF is the photograph, the
+gamma of a PNG, or resolutions that are stated rather than assumed.
+"""
+
+import io
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+READ = ("JPEG", "PNG", "WebP", "TIFF", "GIF", "AVIF", "BMP", "PPM")
+"""Formats that are read, whatever the file's name; PPM includes PGM and PBM."""
+SUFFIXES = frozenset(
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".avif", ".bmp", ".ppm", ".pgm",
+        ".pbm", ".pnm",
+    }
+)  # fmt: skip
+"""File name endings that count as photographs when a folder is searched."""
+START_BYTES = 64
+"""Bytes at the start of a file that name its format."""
+SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    *((b"P%d" % number, "PPM") for number in range(1, 7)),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"8BPS", "Photoshop (PSD)"),
+    (b"%PDF", "PDF"),
+    (b"%!PS", "PostScript"),
+    (b"SIMPLE  =", "FITS"),
+)
+"""Bytes at the start of a file -> its format, read or not."""
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis"), "HEIC")
+"""Brand in the first box of an ISO media file -> its format."""
+
+# TIFF tags (TIFF 6.0; DNG 1.7 for the two photometric values of raw samples)
+WIDTH, HEIGHT = 256, 257
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC = 254, 255, 258, 259, 262
+ORIENTATION, SAMPLES_PER_PIXEL, PLANAR, SUB_IFDS, INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT = (
+    274,
+    277,
+    284,
+    330,
+    332,
+    338,
+    339,
+)
+MPF_IMAGES = 0xB001
+"""Number of pictures, in the directory of a JPEG's multi-picture segment."""
+TYPES = {
+    1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I",
+    16: "Q", 17: "q", 18: "Q",
+}  # fmt: skip
+"""TIFF's number of a type -> its letter in `struct`."""
+MAX_DIRECTORIES = 1000
+MAX_VALUES = 64
+"""Largest number of values that a tag is read with; the tags above have fewer."""
+LINEAR, SRGB_GAMMA = 1.0, 1 / 2.2
+SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+"""x and y of white, red, green and blue (IEC 61966-2-1)."""
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""XYZ -> cone responses, by which one white is adapted to another (ICC.1, Annex E)."""
+D50 = np.array([0.9642, 1.0, 0.8249])
+
+Directory = Mapping[int, tuple[int | float, ...]]
+"""TIFF tag -> its numbers; texts and long tags are left out."""
+
+
+def file_format(start: bytes) -> str | None:
+    """Return the format that a file's first `START_BYTES` bytes show, of `READ` or another; None if unknown."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WebP"
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "camera raw" if start[8:10] == b"CR" else "TIFF"
+    if start[4:8] == b"ftyp":
+        brands = [start[8:12], *(start[at : at + 4] for at in range(16, len(start), 4))]
+        return next((BRANDS[brand] for brand in brands if brand in BRANDS), None)
+    return next((name for signature, name in SIGNATURES if start.startswith(signature)), None)
+
+
+def tiff_directories(file: BinaryIO) -> tuple[list[Directory], list[Directory]]:
+    """Return the directories of a TIFF, classic or BigTIFF: its pages, and the SubIFDs of the first page.
+
+    Raises:
+        struct.error: the file is truncated.
+    """
+    file.seek(0)
+    header = file.read(16)
+    order = "<" if header[:2] == b"II" else ">"
+    big = struct.unpack_from(f"{order}H", header, 2)[0] == 43
+    (offset,) = struct.unpack_from(f"{order}Q", header, 8) if big else struct.unpack_from(f"{order}I", header, 4)
+    pages: list[Directory] = []
+    seen: set[int] = set()
+    while offset and offset not in seen and len(pages) < MAX_DIRECTORIES:
+        seen.add(offset)
+        try:
+            directory, offset = _read_directory(file, offset, order, big=big)
+        except struct.error:
+            if not pages:
+                raise
+            break  # a damaged later page does not lose the first
+        pages.append(directory)
+    below = []
+    for offset in pages[0].get(SUB_IFDS, ()) if pages else ():
+        below.append(_read_directory(file, int(offset), order, big=big)[0])
+    return pages, below
+
+
+def _read_directory(file: BinaryIO, offset: int, order: str, *, big: bool) -> tuple[Directory, int]:
+    """Return the tags of the directory at `offset`, and the offset of the next one."""
+    count_type, entry_size, offset_type, inline = ("Q", 20, "Q", 8) if big else ("H", 12, "I", 4)
+    file.seek(offset)
+    (entries,) = struct.unpack(f"{order}{count_type}", file.read(struct.calcsize(f"{order}{count_type}")))
+    table = file.read(min(entries, 65535) * entry_size)
+    following = file.read(inline)
+    directory: dict[int, tuple[int | float, ...]] = {}
+    for start in range(0, len(table) - entry_size + 1, entry_size):
+        tag, kind, count = struct.unpack_from(f"{order}HH{offset_type}", table, start)
+        letter = TYPES.get(kind)
+        if letter in (None, "s") or not 0 < count <= MAX_VALUES:
+            continue
+        layout = f"{order}{letter * count}"
+        size = struct.calcsize(layout)
+        value = table[start + entry_size - inline : start + entry_size]
+        if size > inline:
+            file.seek(struct.unpack(f"{order}{offset_type}", value)[0])
+            value = file.read(size)
+        if len(value) >= size:
+            directory[tag] = struct.unpack_from(layout, value)
+    return directory, struct.unpack(f"{order}{offset_type}", following)[0] if len(following) == inline else 0
+
+
+def is_reduced_or_mask(directory: Directory) -> bool:
+    """Return True if a TIFF directory holds a reduced picture or a mask, not a photograph of its own."""
+    return bool(int(directory.get(NEW_SUBFILE_TYPE, (0,))[0]) & 0b101) or directory.get(SUBFILE_TYPE) == (2,)
+
+
+def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
+    """Return the chunks of a PNG that describe its samples, kind -> content."""
+    chunks = {}
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind in (b"IDAT", b"IEND"):
+            break
+        if kind in (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"pHYs"):
+            chunks[kind] = file.read(size)
+            file.seek(4, 1)
+        else:
+            file.seek(size + 4, 1)
+    return chunks
+
+
+def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the segments of a JPEG before its pixels: marker, content."""
+    file.seek(2)
+    while len(head := file.read(4)) == 4:
+        lead, marker, size = struct.unpack(">BBH", head)
+        if lead != 0xFF or marker == 0xDA:
+            return
+        if marker == 0xFF:  # a fill byte
+            file.seek(-3, 1)
+            continue
+        yield marker, file.read(max(size - 2, 0))
+
+
+def jpeg_pictures(file: BinaryIO) -> int:
+    """Return the number of pictures that a JPEG's multi-picture segment states; 1 without one."""
+    for marker, content in jpeg_segments(file):
+        if marker == 0xE2 and content.startswith(b"MPF\0"):
+            try:
+                pages, _ = tiff_directories(io.BytesIO(content[4:]))
+            except struct.error:
+                return 1
+            return max(int(pages[0].get(MPF_IMAGES, (1,))[0]), 1) if pages else 1
+    return 1
+
+
+def jpeg_dpi(file: BinaryIO) -> tuple[float, float] | None:
+    """Return the dots per inch that a JPEG's JFIF segment states, across and down; None if it states none."""
+    for marker, content in jpeg_segments(file):
+        if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 12:
+            unit, across, down = struct.unpack_from(">BHH", content, 7)
+            per_inch = {1: 1.0, 2: 2.54}.get(unit)
+            return (across * per_inch, down * per_inch) if per_inch else None
+    return None
+
+
+def png_dpi(chunks: Mapping[bytes, bytes]) -> tuple[float, float] | None:
+    """Return the dots per inch that a PNG's chunks state, across and down; None if they state none."""
+    stated = chunks.get(b"pHYs", b"")
+    if len(stated) != 9 or stated[8] != 1:
+        return None
+    across, down = struct.unpack_from(">II", stated)
+    return across * 0.0254, down * 0.0254
+
+
+def png_profile(chunks: Mapping[bytes, bytes], *, gray: bool) -> bytes | None:
+    """Return an ICC profile of a PNG's gamma and chromaticities (PNG specification, Sec. 4.3); None if they are sRGB's.
+
+    A color profile or an sRGB chunk beside them wins.
+    """
+    if chunks.keys() & {b"iCCP", b"sRGB", b"cICP"} or not chunks.keys() & {b"gAMA", b"cHRM"}:
+        return None
+    (exponent,) = (value / 100_000 for value in struct.unpack(">I", chunks.get(b"gAMA", b"\0\0\xb1\x8f")[:4]))
+    stated = chunks.get(b"cHRM", b"")
+    places = tuple(value / 100_000 for value in struct.unpack(">8I", stated)) if len(stated) == 32 else None
+    if exponent <= 0 or (places and not _is_a_triangle(places)):
+        return None
+    same_curve = abs(exponent / SRGB_GAMMA - 1) < 0.05  # as libpng: smaller differences cannot be seen
+    same_colors = gray or places is None or math.dist(places, SRGB_CHROMATICITIES) < 0.005
+    if same_curve and same_colors:
+        return None
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, min(round(256 / exponent), 65535)) + b"\0\0"
+    return _gray_profile(curve) if gray else _rgb_profile(curve, places or SRGB_CHROMATICITIES)
+
+
+def _is_a_triangle(places: tuple[float, ...]) -> bool:
+    """Return True if red, green and blue are three different colors around a white."""
+    (white_x, white_y, red_x, red_y, green_x, green_y, blue_x, blue_y) = places
+    area = (green_x - red_x) * (blue_y - red_y) - (blue_x - red_x) * (green_y - red_y)
+    return abs(area) > 1e-3 and min(white_y, red_y, green_y, blue_y) > 0 and white_x > 0
+
+
+def rgb_profile(profile: bytes) -> bytes | None:
+    """Return a profile by which three equal samples are shown as one sample is by a gray profile.
+
+    Returns:
+        The profile; None if the given one is not gray, or is no plain curve.
+    """
+    if profile[16:20] != b"GRAY" or len(profile) < 132:
+        return None
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for entry in range(132, min(132 + 12 * count, len(profile) - 11), 12):
+        tag, start, size = struct.unpack_from(">4sII", profile, entry)
+        if tag == b"kTRC":
+            return _rgb_profile(profile[start : start + size], SRGB_CHROMATICITIES)
+    return None
+
+
+def _gray_profile(curve: bytes) -> bytes:
+    """Return a gray display profile of one curve."""
+    return _assemble_profile(b"GRAY", {b"kTRC": curve})
+
+
+def _rgb_profile(curve: bytes, chromaticities: tuple[float, ...]) -> bytes:
+    """Return a display profile of three equal curves, with the x and y of white, red, green and blue."""
+    white, *primaries = (
+        np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(chromaticities[::2], chromaticities[1::2], strict=True)
+    )
+    light = np.stack(primaries, axis=1)
+    light = light * np.linalg.solve(light, white)
+    # Adapt the white to D50, ICC's
+    cones = np.diag((BRADFORD @ D50) / (BRADFORD @ white))
+    adapted = np.linalg.solve(BRADFORD, cones @ BRADFORD) @ light
+    tags = {}
+    for letter, column in zip((b"r", b"g", b"b"), adapted.T, strict=True):
+        tags[letter + b"XYZ"], tags[letter + b"TRC"] = _xyz(column), curve
+    return _assemble_profile(b"RGB ", tags)
+
+
+def _assemble_profile(space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+    """Return a display profile (ICC version 2) of the given color space and tags."""
+    tags = {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"made\0" + bytes(79), b"wtpt": _xyz(D50), **tags}
+    table, data, start = b"", b"", 132 + 12 * len(tags)
+    for kind, body in tags.items():
+        body += b"\0" * (-len(body) % 4)
+        table += kind + struct.pack(">II", start + len(data), len(body))
+        data += body
+    header = struct.pack(">I4xI4s4s4s12x4s", start + len(data), 0x02100000, b"mntr", space, b"XYZ ", b"acsp")
+    header = header.ljust(68, b"\0") + struct.pack(">3i", *(round(value * 65536) for value in D50))
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
+
+
+def _xyz(values: np.ndarray) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(float(value) * 65536) for value in values))
