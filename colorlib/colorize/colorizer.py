@@ -144,7 +144,7 @@ class PhotoColorizer:
                 raise ValueError(f"values of type {photo.dtype}: expected uint8, or float in [0, 1]")
             low, high = float(photo.min()), float(photo.max())
             if not (low >= 0.0 and high <= 1.0):
-                raise ValueError(f"values from {low:g} to {high:g}: expected uint8, or float in [0, 1]")
+                raise ValueError(f"values from {low:.9g} to {high:.9g}: expected uint8, or float in [0, 1]")
         # Color
         batch = photo if photo.ndim == 4 else photo.unsqueeze(0)
         light = lightness(batch.expand(-1, 3, -1, -1).cpu()).float()

@@ -2,7 +2,7 @@
 
 libvips decodes; its loader is chosen by the file's first bytes, so no loader that starts a program or reads another
 kind of file can be reached. What a file says of its samples (photometric interpretation, bits, planes, profile, gamma,
-which of its pictures is the photograph) is followed or refused by name. 16-bit samples are sRGB before they are cut to 8.
+which of its pictures is the photograph) is followed or refused by name. 16-bit samples are cut to 8 bits last.
 
 Pillow stays for three things: BMP and PPM, which the wheel of libvips cannot read; pictures that are Pillow images
 already; and color profiles of 8-bit samples, for which littlecms' 8-bit arithmetic gave the committed scores of

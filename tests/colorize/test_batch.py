@@ -1,6 +1,7 @@
 """`colorlib colorize`: a folder of awkward files, output names, existing outputs, errors."""
 
 import errno
+import io
 import os
 import re
 import shutil
@@ -15,16 +16,18 @@ import numpy as np
 import pytest
 import torch
 from helpers.networks import strong
-from helpers.pictures import smooth
-from PIL import Image, ImageOps
+from helpers.pictures import encoded, smooth
+from PIL import ExifTags, Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from colorlib import cli
 from colorlib.color import lightness, rgb_to_lab
-from colorlib.colorize import batch
+from colorlib.colorize import batch, label
 from colorlib.colorize import colorizer as photo_colorizer
 from colorlib.colorize.batch import Copy, plan_copies
 from colorlib.colorize.image_file import Picture, read_picture
 from colorlib.colorizers import Colorizer
+from colorlib.files import sha256
 from colorlib.model import NETWORKS
 from colorlib.photos.registry import open_photos
 from colorlib.profiles import PROJECT
@@ -396,6 +399,246 @@ def test_of_several_pages_the_first_is_colored_with_a_note(tmp_path: Path, capsy
     _, _, note = line.partition("a-colorized.tif")
     assert "first" in note
     assert "2" in note
+
+
+# No photograph is an output; what cannot be written is found in the plan
+
+
+def test_a_photograph_that_is_named_is_never_an_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    first, second = save(tmp_path / "p.jpg", "L"), save(tmp_path / "p-colorized.jpg", "L", quality=50)
+    (tmp_path / "link.jpg").symlink_to(second)
+    before = {path: path.read_bytes() for path in (first, second)}
+    for arguments in ([first, second], [second, first], [tmp_path], [first, tmp_path / "link.jpg"]):
+        output = ["-o", tmp_path] if arguments == [tmp_path] else []
+        assert colorize(*arguments, *output, "--overwrite") == 1
+        assert "-o" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in (first, second)} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.jpg", "p-colorized.jpg", "p.jpg"]
+
+
+def test_through_folders_no_photograph_is_an_output_either(tmp_path: Path):
+    save(tmp_path / "album/a.jpg", "L")
+    other = save(tmp_path / "album-colorized/a.jpg", "L", quality=40)
+    before = other.read_bytes()
+    assert colorize(tmp_path / "album", tmp_path / "album-colorized", "--overwrite") == 1
+    assert other.read_bytes() == before
+
+
+def test_a_name_too_long_for_its_copy_is_told_and_the_others_are_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    names = ["a.jpg", "x" * 246 + ".jpg"]
+    for name in names:
+        save(tmp_path / name, "L")
+    assert colorize(*(tmp_path / name for name in names)) == 1
+    assert "File name too long" in capsys.readouterr().err
+    assert (tmp_path / "a-colorized.jpg").is_file()
+
+
+def test_what_cannot_be_written_is_found_before_a_pixel_is_colored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(batch, "color_pixels", lambda *_, **__: pytest.fail("a pixel was colored"))
+    photo = save(tmp_path / "a.jpg", "L")
+    (tmp_path / "afile").write_text("")
+    (tmp_path / "is a folder.jpg").mkdir()
+    Image.fromarray(smooth(20, 30)).convert("RGBA").save(tmp_path / "opaque.png")
+    image = Image.fromarray(smooth(20, 30))
+    image.putalpha(100)
+    image.save(tmp_path / "alpha.png")
+    for given, output, fact in [
+        (photo, "afile/x/big.jpg", "afile is no folder"),
+        (photo, "n" * 300 + ".jpg", "too long"),
+        (photo, "n" * 300 + "/b.jpg", "too long"),
+        (tmp_path / "alpha.png", "b.jpg", "transparency"),
+    ]:
+        (reason,) = plan_copies([str(given)], Path(output)).failed.values()
+        assert fact in reason
+        assert colorize(given, "-o", output) == 1
+    assert not plan_copies([str(tmp_path / "opaque.png")], Path("b.jpg")).failed
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    (reason,) = plan_copies([str(photo)], None).failed.values()
+    assert "read-only" in reason
+    capsys.readouterr()
+
+
+# Done, failed and left out
+
+
+def test_a_second_call_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("a.jpg", "b.png", "c.tif", "d.webp"):
+        save(tmp_path / "album" / name, "RGB" if name == "d.webp" else "L")
+    assert colorize(tmp_path / "album") == 0
+    first = {path: path.read_bytes() for path in (tmp_path / "album-colorized").iterdir()}
+    assert len(first) == 4
+    save(tmp_path / "album/e.jpg", "L")
+    capsys.readouterr()
+    assert colorize(tmp_path / "album") == 0
+    printed = capsys.readouterr().out
+    assert counts(printed) == [1, 1]
+    assert re.search(r"done before: 4\b", printed)
+    assert {path: path.read_bytes() for path in first} == first
+    # Another photograph under a name that is done
+    save(tmp_path / "album/a.jpg", "L", quality=30)
+    assert colorize(tmp_path / "album") == 1
+    assert re.search(r"a\.jpg.*--overwrite", capsys.readouterr().err)
+
+
+def test_a_shells_pattern_colors_nothing_twice(tmp_path: Path):
+    save(tmp_path / "a.jpg", "L")
+    for _ in range(3):
+        assert colorize(*sorted(tmp_path.glob("*.jpg"))) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-colorized.jpg", "a.jpg"]
+    assert colorize(tmp_path, "-o", tmp_path / "out") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.jpg"]
+
+
+def test_every_format_that_is_read_is_taken_and_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    image = Image.fromarray(smooth(20, 30))
+    folder = tmp_path / "A"
+    folder.mkdir()
+    for name, kind in [("a.jpg", "JPEG"), ("b.jfif", "JPEG"), ("c.avif", "AVIF"), ("d.jp2", "JPEG2000")]:
+        image.save(folder / name, kind)
+    image.convert("1").save(folder / "e.pbm", "PPM")
+    (folder / "notes.txt").write_text("")
+    (folder / "more.txt").write_text("")
+    save(folder / ".thumbnails/a.jpg")
+    save(folder / "@eaDir/a.jpg")
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "x.jpg")
+    assert colorize(folder) == 0
+    printed = capsys.readouterr().out
+    assert counts(printed) == [4, 4]
+    (line,) = [line for line in printed.splitlines() if line.startswith("left out")]
+    for fact in (".txt (2)", ".jp2 (1)", "thumbnail folders (2)", "links to folders (1)", "pipes and devices (1)"):
+        assert fact in line
+
+
+def test_a_copys_name_does_not_depend_on_its_neighbors(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    save(tmp_path / "f/scan.bmp", "L")
+    assert colorize(tmp_path / "f") == 0
+    save(tmp_path / "f/scan.png", "L")
+    assert colorize(tmp_path / "f") == 0
+    assert counts(capsys.readouterr().out) == [1, 1]
+    assert sorted(path.name for path in (tmp_path / "f-colorized").iterdir()) == ["scan.bmp.png", "scan.png"]
+
+
+def test_a_folder_with_brackets_in_its_name_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "[1938] Oma/a.jpg")
+    save(tmp_path / "1 Oma/b.jpg")
+    assert [copy.photo.name for copy in planned(["[1938] Oma/*.jpg"], None)] == ["a.jpg"]
+    assert [copy.photo.name for copy in planned(["[1-9] Oma/*.jpg"], None)] == ["b.jpg"]
+
+
+def test_a_pipe_is_refused_and_does_not_hang(tmp_path: Path):
+    os.mkfifo(tmp_path / "x.jpg")
+    (reason,) = plan_copies([str(tmp_path / "x.jpg")], None).failed.values()
+    assert "pipe" in reason
+
+
+# Standard input and output
+
+
+class Standard:
+    """A standard stream with the bytes of its buffer."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.buffer = io.BytesIO(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "GIF"])
+def test_standard_input_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
+    data = encoded(Image.fromarray(smooth(20, 30)), kind)
+    monkeypatch.setattr(sys, "stdin", Standard(data))
+    (copy,) = plan_copies(["-"], None).copies
+    assert copy.output == batch.STANDARD
+    out = Standard()
+    monkeypatch.setattr(sys, "stdout", out)
+    colorizer = photo_colorizer.load_colorizer(device="cpu")
+    events = list(batch.make_copies([copy], colorizer))
+    monkeypatch.undo()
+    assert events[-1].failure is None
+    (tmp_path / "x").write_bytes(out.buffer.getvalue())
+    assert np.abs(colors(tmp_path / "x")).max() > 3
+    with Image.open(tmp_path / "x") as image:
+        assert image.format == ("PNG" if kind == "GIF" else kind)
+
+
+def test_a_file_from_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "stdin", Standard(encoded(Image.fromarray(smooth(20, 30)), "JPEG")))
+    assert colorize("-", "-o", tmp_path / "x.png") == 0
+    assert counts(capsys.readouterr().out) == [1, 1]
+    assert np.abs(colors(tmp_path / "x.png")).max() > 3
+
+
+# What a copy keeps and says
+
+
+def test_captions_keywords_and_dates_are_kept(tmp_path: Path):
+    iim = b"\x1c\x02\x19\x00\x06family"
+    resource = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(iim)) + iim
+    xmp = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+    <rdf:Description rdf:about="" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"
+    xmlns:tiff="http://ns.adobe.com/tiff/1.0/" photoshop:DateCreated="1938-07-02" tiff:Orientation="6"/>
+    </rdf:RDF></x:xmpmeta>"""
+    tags = Image.Exif()
+    tags[ExifTags.Base.XPTitle] = "Oma".encode("utf-16-le")
+    settings = {"extra": b"\xff\xed" + struct.pack(">H", len(resource) + 2) + resource, "xmp": xmp, "exif": tags}
+    photo = save(tmp_path / "d.jpg", "L", **settings)
+    for output in ("d.jpg", "d.tif", "d.png", "d.webp"):
+        assert colorize(photo, "-o", tmp_path / "out" / output) == 0
+        picture = read_picture(tmp_path / "out" / output)
+        assert b"1938-07-02" in picture.xmp
+        assert b"tiff:Orientation" not in picture.xmp
+        assert picture.iptc == (iim if output in ("d.jpg", "d.tif") else b"")
+        with Image.open(tmp_path / "out" / output) as new:
+            assert bytes(new.getexif()[ExifTags.Base.XPTitle])[:6].decode("utf-16-le") == "Oma"
+
+
+def test_texts_of_a_png_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    texts = PngInfo()
+    texts.add_text("Title", "Oma")
+    texts.add_itxt("Creation Time", "Sommer 1938, früh")
+    photo = save(tmp_path / "t.png", "L", pnginfo=texts)
+    assert colorize(photo) == 0
+    assert read_picture(tmp_path / "t-colorized.png").texts == {"Title": "Oma", "Creation Time": "Sommer 1938, früh"}
+    assert colorize(photo, "-o", tmp_path / "t.jpg") == 0
+    assert re.search(r"Creation Time.*left out", capsys.readouterr().out)
+
+
+def test_a_resolution_is_turned_with_the_pixels_and_never_invented(tmp_path: Path):
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = 6
+    for name, settings in {"a.jpg": {"dpi": (200, 100), "exif": tags}, "b.tif": {}, "c.png": {}, "d.jpg": {}}.items():
+        save(tmp_path / name, "L", **settings)
+    for name, dpi in {"a.jpg": (100, 200), "b.tif": None, "c.png": None, "d.jpg": None}.items():
+        assert colorize(tmp_path / name, "-o", tmp_path / "out" / name) == 0
+        assert read_picture(tmp_path / "out" / name).dpi == dpi
+    with Image.open(tmp_path / "out/b.tif") as new:
+        assert 282 not in new.tag_v2
+
+
+def test_16_bits_that_became_8_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(tmp_path / "deep.png")
+    assert colorize(tmp_path / "deep.png") == 0
+    assert re.search(r"deep-colorized\.png.*16 bits.*8", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+def test_every_copy_says_that_its_colors_are_guessed(tmp_path: Path, ending: str):
+    photo = save(tmp_path / f"a{ending}")
+    assert colorize(photo, "--saturation", "0.5") == 0
+    xmp = read_picture(tmp_path / f"a-colorized{ending}").xmp
+    assert label.GUESSED.encode() in xmp
+    found = label.read_label(xmp)
+    assert found is not None
+    assert found.photograph == sha256(photo)
+    assert found.network == sha256(photo_colorizer.committed_run() / "weights.safetensors")
+    assert found.options == {"saturation": 0.5, "keep_luminance": True, "compare": False, "hints": []}
 
 
 # With the committed weights
