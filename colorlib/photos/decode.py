@@ -82,7 +82,9 @@ RAW_SAMPLES = {32803: "camera raw", 34892: "camera raw"}
 """Photometric interpretations of DNG: color filter array, linear raw."""
 ALPHA_SAMPLES = (1, 2)
 """TIFF's extra samples that are transparency: associated, unassociated."""
-UNSUPPORTED = re.compile(r"unsupported|not supported|unimplemented|not implemented|not configured|no decod", re.I)
+UNSUPPORTED = re.compile(
+    r"unsupported(?! marker)|not supported|unimplemented|not implemented|not configured|no decod", re.I
+)
 """Words in libvips' messages on a file that is whole, but uses what cannot be read."""
 TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda stored: stored[:, ::-1],

@@ -1,6 +1,7 @@
 """Tests of colorlib.cli: exit status, printed text and written files of each command."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from helpers.training import PROJECT, set_options
+from PIL import Image
 
 from colorlib import profiles, trainer
 from colorlib.cli import COMMANDS, READS_RUNS, main
-from colorlib.photos.registry import SOURCES
+from colorlib.photos.registry import SOURCES, open_photos
 from colorlib.runs import Run
 
 BUNDLED = ["3", "train", "1", "val", "3", "test"]
@@ -211,6 +213,61 @@ def test_a_damaged_photograph_is_named(photos, tmp_path, capsys):
     arguments = ["--photos", f"folder:{folder}", "--device", "cpu", *set_options()]
     assert main(["train", str(tmp_path / "run"), *arguments]) == 1
     assert re.search(r"cut-\d\.png.*damaged", last_line(capsys.readouterr().err))
+
+
+def fill(folder: Path, count: int = 40, gray: bool = False) -> Path:
+    """A folder of small photographs of one color each."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        color = (5 * number,) * 3 if gray else (5 * number, 100, 200)
+        Image.new("RGB", (16, 16), color).save(folder / f"{number}.png")
+    return folder
+
+
+def train_on(folder: Path, run: Path) -> int:
+    return main(["train", str(run), "--photos", f"folder:{folder}", "--device", "cpu", *set_options(epochs=1)])
+
+
+def test_names_that_are_not_utf_8_are_trained_on_and_scored(tmp_path, capsys):
+    folder, run = fill(tmp_path / "mine"), tmp_path / "run"
+    for path in sorted(folder.iterdir()):
+        path.rename(os.fsdecode(os.fsencode(folder) + b"/M\xfcller" + os.fsencode(path.name)))
+    assert train_on(folder, run) == 0
+    assert main(["evaluate", str(run), "--device", "cpu"]) == 0
+    assert r"M\xfcller" in (run / "per_image.csv").read_text(encoding="utf-8")
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_named_before_training(tmp_path, capsys):
+    folder = fill(tmp_path / os.fsdecode(b"M\xfcller"), 3)
+    assert train_on(folder, tmp_path / "run") == 1
+    assert r"M\xfcller" in last_line(capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_and_too_small_photographs_are_told_in_one_list_before_training(tmp_path, capsys):
+    folder = fill(tmp_path / "mine")
+    for number in range(6):
+        (folder / f"cut-{number}.png").write_bytes((folder / f"{number}.png").read_bytes()[: 50 - number])
+        Image.new("RGB", (8 + number, 5), (number, 100, 200)).save(folder / f"small-{number}.png")
+    assert train_on(folder, tmp_path / "run") == 1
+    told = last_line(capsys.readouterr().err)
+    used = {photo.name for split in ("train", "val") for photo in open_photos(f"folder:{folder}", split)}
+    unusable = {name for name in used if "-" in name}
+    assert len(unusable) > 6
+    assert all(name in told for name in unusable)
+    assert not (tmp_path / "run").exists(), "nothing is left behind"
+
+
+def test_gray_photographs_and_files_that_are_left_out_are_told(tmp_path, capsys):
+    folder = fill(tmp_path / "mine", gray=True)
+    fill(folder / ".thumbnails", 5)
+    (folder / "notes.txt").write_text("")
+    assert train_on(folder, tmp_path / "run") == 0
+    told = capsys.readouterr().err
+    count = len(open_photos(f"folder:{folder}", "train"))
+    assert f"{count} of {count} photographs for train are near gray" in told
+    for fact in (".txt (1)", "thumbnail folders (1)"):
+        assert fact in told
 
 
 def test_another_run_is_refused_until_restart(train, tmp_path, capsys):

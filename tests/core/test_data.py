@@ -5,15 +5,35 @@ import re
 import numpy as np
 import pytest
 import torch
-from helpers.pictures import noise
+from helpers.pictures import noise, photo_set
 
-from colorlib.data import Augmentation, EpochPlan, TrainingPhotos, center_crops, check_crop_fits, plan_epoch
+from colorlib.data import (
+    Augmentation,
+    EpochPlan,
+    TrainingPhotos,
+    UnusablePhotosError,
+    center_crops,
+    check_crop_fits,
+    check_photos,
+    plan_epoch,
+)
 
 PAPER = Augmentation(crop_size=12, flip_probability=0.5, turn_probability=0.5)
 PLAIN = Augmentation(crop_size=12, flip_probability=0.0, turn_probability=0.0)
 PICTURES = [noise(20, 31, seed=1), noise(12, 12, seed=2), noise(40, 13, seed=3), noise(12, 50, seed=4)]
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 SIZES = np.array([picture.shape[:2] for picture in PICTURES])
+
+
+def test_photographs_that_cannot_be_used_are_listed_and_gray_ones_told():
+    gray = np.full((12, 12, 3), 90, dtype=np.uint8)
+    assert check_photos(photo_set(*PICTURES), 12) == []
+    (remark,) = check_photos(photo_set(*PICTURES, gray), 12)
+    assert re.search(r"1 of 5 .*train.*gray.*\b4$", remark)
+    with pytest.raises(UnusablePhotosError) as error:
+        check_photos(photo_set(*PICTURES), 13)
+    for fact in ("2 of 4", "1 is 12 x 12", "3 is 50 x 12", "crop_size=13", "at most 12"):
+        assert fact in str(error.value)
 
 
 def columns(plan: EpochPlan) -> np.ndarray:

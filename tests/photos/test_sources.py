@@ -333,6 +333,14 @@ def test_copies_of_a_photograph_count_once(tmp_path: Path):
     assert sum(len(open_photos(f"folder:{tmp_path}", split)) for split in ("train", "val", "test")) == whole == 30
 
 
+def test_thumbnail_folders_are_left_out(tmp_path: Path):
+    write_pngs(tmp_path, 30)
+    for name in (".thumbnails", "@eaDir", "sub/.cache"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), (len(name), 0, 0)).save(tmp_path / name / "a.png")
+    assert sum(len(open_photos(f"folder:{tmp_path}", split)) for split in ("train", "val", "test")) == 30
+
+
 def test_only_image_files_are_taken_whatever_the_case_of_their_ending(tmp_path: Path):
     write_pngs(tmp_path, 30)
     for path in sorted(tmp_path.glob("*.png"))[::2]:
