@@ -5,6 +5,7 @@ Pillow writes: libvips writes no EXIF block into a TIFF, and a resolution even w
 
 import math
 import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,9 +123,11 @@ def read_stored(stored: StoredImage, file: BinaryIO) -> Picture:
         ValueError: the file is damaged; the message names it.
     """
     pixels, alpha = srgb_pixels(stored)
-    tags = _read_exif(stored, file)
+    tags, damaged = _read_exif(stored, file)
     dpi = _resolution(stored.dpi, tags)
     notes = list(stored.notes)
+    if damaged:
+        notes.append("some of its EXIF tags are damaged and were left out")
     if stored.depth == 16:
         notes.append("its 16 bits per sample became 8")
     return Picture(
@@ -157,20 +160,22 @@ def _iptc_records(block: bytes) -> bytes:
     return b""
 
 
-def _read_exif(stored: StoredImage, file: BinaryIO) -> Image.Exif:
-    """Return a file's EXIF tags; empty if they cannot be read, so that damaged tags do not lose the photograph."""
-    try:
-        found = Image.Exif()
-        if stored.kind == "TIFF":
-            file.seek(0)
-            found.load_from_fp(file)
-        else:
-            found.load(stored.metadata.get("exif", b""))
-        for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            found.get_ifd(block)
-    except PILLOW_ERRORS:
-        return Image.Exif()
-    return found
+def _read_exif(stored: StoredImage, file: BinaryIO) -> tuple[Image.Exif, bool]:
+    """Return a file's EXIF tags, and True if some are damaged: these are left out and do not lose the photograph."""
+    with warnings.catch_warnings(record=True) as told:  # Pillow's, which name neither the file nor a fix
+        warnings.simplefilter("always")
+        try:
+            found = Image.Exif()
+            if stored.kind == "TIFF":
+                file.seek(0)
+                found.load_from_fp(file)
+            else:
+                found.load(stored.metadata.get("exif", b""))
+            for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                found.get_ifd(block)
+        except PILLOW_ERRORS:
+            return Image.Exif(), True
+    return found, bool(told)
 
 
 def _kept_exif(found: Image.Exif) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from helpers.networks import strong
 from helpers.pictures import encoded, smooth
@@ -143,6 +144,128 @@ def test_a_folder_of_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture
         assert np.abs(colors(out / name)).max() > 3, f"{name} has colors"
     assert read_picture(out / "turned.jpg").pixels.shape == read_picture(out / "odd.jpg").pixels.shape == (30, 20, 3)
     assert np.array_equal(read_picture(out / "alpha.png").alpha, smooth(20, 30)[..., 0])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunk(data: bytes, kind: bytes, content: bytes) -> bytes:
+    """A PNG with one chunk more after its header."""
+    return data[:33] + png_chunk(kind, content) + data[33:]
+
+
+def tiff(samples: np.ndarray, **settings: Any) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, samples, **settings)
+    return out.getvalue()
+
+
+GRAY = smooth(20, 30)[..., 0]
+DEEP = GRAY.astype(np.uint16) * 257
+PLANES = np.stack((GRAY, GRAY, GRAY))
+
+
+def readable() -> dict[str, bytes]:
+    """Awkward files that show `GRAY`."""
+    gray, rgb = Image.fromarray(GRAY), Image.fromarray(np.stack((GRAY,) * 3, axis=-1))
+    exif = {number: Image.Exif() for number in range(1, 9)}
+    for number, tags in exif.items():
+        tags[ExifTags.Base.Orientation] = number
+    turned = {
+        3: GRAY[::-1, ::-1], 5: GRAY.T, 6: np.rot90(GRAY), 7: GRAY[::-1, ::-1].T, 8: np.rot90(GRAY, -1),
+    }  # fmt: skip
+    thumbnail_first = io.BytesIO()
+    with tifffile.TiffWriter(thumbnail_first) as file:
+        file.write(GRAY[::4, ::4], subfiletype=1, photometric="minisblack", subifds=1)
+        file.write(GRAY, photometric="minisblack")
+    pages = encoded(gray, "TIFF", save_all=True, append_images=[gray.rotate(180)])
+    inks = np.stack((*[np.zeros_like(GRAY)] * 3, 255 - GRAY), axis=-1)
+    palette = Image.fromarray(GRAY, "P")
+    palette.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+    alpha = Image.merge("LA", (gray, Image.fromarray(np.full_like(GRAY, 200))))
+    xmp = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<rdf:li>0123456789</rdf:li>" * 50_000)
+    files = {
+        "gray.jpg": encoded(gray, "JPEG", quality=100), "gray.jpe": encoded(gray, "JPEG", quality=100),
+        "chrome.jfif": encoded(rgb, "JPEG", quality=100), "UPPER.JPEG": encoded(rgb, "JPEG", quality=100),
+        "progressive.jpg": encoded(rgb, "JPEG", quality=100, progressive=True),
+        "no end.jpg": encoded(gray, "JPEG", quality=100)[:-2],
+        "tail.jpg": encoded(gray, "JPEG", quality=100) + b"tail" * 9,
+        "cmyk.jpg": encoded(Image.fromarray(inks, "CMYK"), "JPEG", quality=100), "is a png.jpg": encoded(gray, "PNG"),
+        "bad exif.jpg": encoded(gray, "JPEG", quality=100, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+        "emoji \U0001f475.png": encoded(gray, "PNG"), "-o.png": encoded(gray, "PNG"),
+        "new\nline.png": encoded(gray, "PNG"),
+        "%d{0}.png": encoded(gray, "PNG"), "a[1].png": encoded(gray, "PNG"), "palette.png": encoded(palette, "PNG"),
+        "deep.png": encoded(Image.fromarray(DEEP), "PNG"), "alpha.png": encoded(alpha, "PNG"),
+        "text.png": with_chunk(encoded(gray, "PNG"), b"iTXt", xmp),
+        "srgb.png": with_chunk(encoded(gray, "PNG"), b"sRGB", b"\0"),
+        "wrong profile.png": encoded(gray, "PNG", icc_profile=b"junk" * 40),
+        "lossless.webp": encoded(rgb, "WEBP", lossless=True), "a.avif": encoded(rgb, "AVIF", quality=100),
+        "a.gif": encoded(palette, "GIF"), "a.bmp": encoded(gray, "BMP"), "a.ppm": encoded(rgb, "PPM"),
+        "a.pgm": encoded(gray, "PPM"), "deep.pgm": encoded(Image.fromarray(DEEP), "PPM"),
+        "white is zero.tif": tiff(255 - GRAY, photometric="miniswhite"),
+        "deep white is zero.tif": tiff(65535 - DEEP, photometric="miniswhite", byteorder=">"),
+        "planes.tif": tiff(PLANES, photometric="rgb", planarconfig="separate"),
+        "deep planes.tif": tiff(PLANES.astype(np.uint16) * 257, photometric="rgb", planarconfig="separate"),
+        "tiles.tif": tiff(DEEP, tile=(16, 16), compression="zlib"), "big.tif": tiff(GRAY, bigtiff=True),
+        "inks.tif": tiff(inks, photometric="separated"), "pages.tif": pages,
+        "thumbnail first.tif": thumbnail_first.getvalue(),
+        "predictor.tif": tiff(DEEP, compression="zlib", predictor=True),
+        **{f"turned {number}.png": encoded(Image.fromarray(stored), "PNG", exif=exif[number])
+           for number, stored in turned.items()},
+    }  # fmt: skip
+    return files
+
+
+def unreadable() -> dict[str, tuple[bytes, str]]:
+    """Files that cannot be shown -> a word of the reason."""
+    gray = Image.fromarray(GRAY)
+    return {
+        "empty.jpg": (b"", "not an image"), "page.jpg": (b"<html></html>", "not an image"),
+        "iphone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"), "xl.jpg": (b"\xff\x0a" + bytes(50), "JPEG XL"),
+        "cut.jpg": (encoded(gray, "JPEG")[:400], "damaged"), "cut.png": (encoded(gray, "PNG")[:300], "damaged"),
+        "cut.tif": (encoded(gray, "TIFF")[:300], "damaged"), "float.tif": (tiff(GRAY / np.float32(255)), "float"),
+        "signed.tif": (tiff(GRAY.astype(np.int16)), "signed"), "sensor.tif": (tiff(DEEP, photometric="cfa"), "raw"),
+        "long.tif": (tiff(GRAY.astype(np.uint32)), "32 bits"),
+        "hdr.png": (with_chunk(encoded(gray, "PNG"), b"cICP", bytes([9, 16, 0, 1])), "cICP"),
+        "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"), "photo.tif": (b"8BPS\0\1" + bytes(50), "PSD"),
+    }  # fmt: skip
+
+
+def test_a_folder_of_60_awkward_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder, out = tmp_path / "album", tmp_path / "out"
+    folder.mkdir()
+    good, bad = readable(), unreadable()
+    for name, data in {**good, **{name: data for name, (data, _) in bad.items()}}.items():
+        (folder / name).write_bytes(data)
+    left_out = ["notes.txt", "x.heic", "x.dng", ".hidden.jpg", "._x.jpg", ".thumbnails/x.jpg"]
+    for name in left_out:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(good["gray.jpg"])
+    assert len(good) + len(bad) + len(left_out) >= 60
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert colorize(folder, "-o", out, "--saturation", "0") == 1
+    printed = capsys.readouterr()
+    # Every file is done with the right lightness, refused by name, or left out by reason
+    assert counts(printed.out) == [len(good), len(good) + len(bad)]
+    for name in good:
+        endings = (".jpg", ".jpe", ".jfif", ".jpeg", ".png", ".tif", ".webp")
+        copy = out / (name if name.lower().endswith(endings) else f"{name}.png")
+        shown = read_picture(copy).pixels.astype(int)
+        assert shown.shape == (20, 30, 3), name
+        # JPEG, WebP and AVIF are lossy, in the photograph or in the copy
+        within = 12 if re.search(r"\.(jp|jf|webp|avif)", name, re.IGNORECASE) else 2
+        assert np.abs(shown - GRAY[..., None]).max() <= within, name
+    for name, (_, reason) in bad.items():
+        (line,) = [line for line in printed.err.splitlines() if f"/{name} " in line]
+        assert reason in line, line
+        assert "damaged" not in line or reason == "damaged"
+    (line,) = [line for line in printed.out.splitlines() if line.startswith("left out")]
+    assert sum(map(int, re.findall(r"\((\d+)\)", line))) == len(left_out)
+    assert "UserWarning" not in printed.err
+    assert re.search(r"bad exif\.jpg.*EXIF tags are damaged", printed.out)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
