@@ -199,7 +199,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "rb", buffering=0) as file:
             mode = os.fstat(handle).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise ValueError(f"{path} is a pipe, device or socket, not a file; remove it or name a file")
+                raise ValueError(
+                    f"{path} is a pipe, device or socket, not a file; name a file, or - for standard input"
+                )
             yield file
     except OSError as error:
         raise ValueError(

@@ -502,45 +502,54 @@ def test_white_is_zero(depth: int, order: str):
 
 
 KINDS = [
-    (photometric, depth, order, planar, alpha, compression, layout, seed)
-    for seed, (photometric, depth, order, planar, alpha, compression, layout) in enumerate(
+    (*kind, seed)
+    for seed, kind in enumerate(
         itertools.product(
             ("minisblack", "rgb", "separated"), (8, 16), "<>", ("contig", "separate"),
-            (None, "unassalpha", "unspecified"), (None, "zlib"), ("strips", "tiles"),
+            (None, "unassalpha", "unspecified"), (None, "zlib"), ("strips", "tiles"), (None, LINEAR_RGB),
         )
     )
-    if photometric != "separated" or alpha is None
-    if photometric != "minisblack" or planar == "contig"
+    if kind[0] != "separated" or kind[4] is None
+    if kind[0] != "minisblack" or kind[3] == "contig"
+    if kind[7] is None or (kind[0] == "rgb" and kind[4] is None)
 ]  # fmt: skip
 
 
-def test_tiffs_of_every_depth_order_of_bytes_planes_alpha_and_layout():
-    assert len(KINDS) >= 150
-    for photometric, depth, order, planar, alpha, compression, layout, seed in KINDS:
+def test_tiffs_of_every_depth_order_of_bytes_planes_alpha_layout_and_profile():
+    assert len(KINDS) > 200
+    for photometric, depth, order, planar, alpha, compression, layout, profile, seed in KINDS:
+        # Write it
         colors = {"minisblack": 1, "rgb": 3, "separated": 4}[photometric]
         rng = np.random.default_rng(seed)
         samples = rng.integers(0, 256, (37, 41, colors + (alpha is not None)), dtype=np.uint8)
         stored = samples if depth == 8 else samples.astype(np.uint16) * 257
         stored = stored[..., 0] if stored.shape[-1] == 1 else stored
         stored = stored.transpose(2, 0, 1) if planar == "separate" and stored.ndim == 3 else stored
-        settings = {"tile": (16, 16)} if layout == "tiles" else {"rowsperstrip": 5}
+        settings: dict[str, Any] = {"tile": (16, 16)} if layout == "tiles" else {"rowsperstrip": 5}
         if stored.ndim == 3:
             settings["planarconfig"] = planar
         if alpha:
             settings["extrasamples"] = [alpha]
+        if profile:
+            settings["extratags"] = [(34675, 7, len(profile), profile, True)]
         data = tiff(stored, photometric=photometric, byteorder=order, compression=compression, **settings)
+        # Refuse it
         if layout == "tiles" and planar == "separate" and stored.ndim == 3:
             with pytest.raises(ValueError, match=r"odd\.tif.*separate planes not supported"):
                 decode(data, "odd.tif")
             continue
+        # Or show it
         shown = samples[..., :colors].astype(float)
         if photometric == "separated":
             shown = (255 - shown[..., :3]) * (255 - shown[..., 3:]) / 255
+        if profile:
+            shown = srgb_of_linear(shown / 255)
         shown = np.broadcast_to(shown, (37, 41, 3))
         if alpha == "unassalpha":  # an extra sample without a meaning is no transparency
             share = samples[..., -1:] / 255
             shown = shown * share + 255 * (1 - share)
-        assert is_close(decode(data, "x"), shown, 1.1), (photometric, depth, order, planar, alpha, compression, layout)
+        kind = (photometric, depth, order, planar, alpha, compression, layout, profile is not None)
+        assert is_close(decode(data, "x"), shown, 1.5), kind
 
 
 def test_color_multiplied_by_alpha_is_divided_again():
