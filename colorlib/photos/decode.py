@@ -234,7 +234,7 @@ def open_image(file: BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> St
             if kind in ("BMP", "PPM")
             else _open_by_vips(file, name, kind, max_pixels)
         )
-    except (pyvips.Error, struct.error) as error:
+    except (pyvips.Error, struct.error, OverflowError) as error:
         raise _decode_error(name, error) from error
     _check_size(name, stored.samples.width, stored.samples.height, max_pixels)
     return stored
@@ -263,6 +263,7 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
     whole: bytes | None = file.getvalue() if isinstance(file, io.BytesIO) else None
     frames, alpha_samples, orientation, dpi = None, True, 0, None
     chunks: dict[bytes, bytes] = {}
+    texts: dict[str, str] = {}
     # Read what libvips does not: the pictures of a TIFF, the end of a JPEG, the gamma of a PNG
     if kind == "TIFF":
         chosen, place, frames, whole_pages = _choose_picture(file)
@@ -277,7 +278,7 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
             file.seek(0)
             whole = _with_jpeg_end(file.read(), name, max_pixels)
     elif kind == "PNG":
-        chunks = headers.png_chunks(file)
+        chunks, texts = headers.png_chunks(file), headers.png_texts(file)
         dpi = headers.png_dpi(chunks)
         if (stated := chunks.get(b"cICP")) and stated != b"\x01\x0d\x00\x01":
             raise ValueError(f"{name} states video colors (cICP {tuple(stated)}), not sRGB; export it as sRGB")
@@ -300,7 +301,6 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
         if f"{name}-data" in fields
     }
     profile = blobs.pop("icc-profile", None)
-    texts = {field.split("-", 3)[3]: image.get(field) for field in sorted(fields) if field.startswith("png-comment-")}
     if image.interpretation in ("lab", "labs", "labq"):
         image, profile = image.colourspace("rgb16"), None
     mode = {"b-w": "L", "grey16": "L", "srgb": "RGB", "rgb16": "RGB", "cmyk": "CMYK"}.get(image.interpretation)

@@ -7,6 +7,7 @@ gamma of a PNG, or resolutions that are stated rather than assumed.
 import io
 import math
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
@@ -63,9 +64,11 @@ TYPES = {
 }  # fmt: skip
 """TIFF's number of a type -> its letter in `struct`."""
 MAX_DIRECTORIES = 1000
+MAX_TEXT = 10_000_000
+"""Largest number of bytes that a compressed text is read with."""
 MAX_VALUES = 64
 """Largest number of values that a tag is read with; the tags above have fewer."""
-LINEAR, SRGB_GAMMA = 1.0, 1 / 2.2
+SRGB_GAMMA = 1 / 2.2
 SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue (IEC 61966-2-1)."""
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -159,6 +162,33 @@ def png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
         else:
             file.seek(size + 4, 1)
     return chunks
+
+
+def png_texts(file: BinaryIO) -> dict[str, str]:
+    """Return the texts of a PNG by their keywords, without XMP and old kinds of metadata; damaged ones are left out."""
+    texts = {}
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            file.seek(size + 4, 1)
+            continue
+        keyword, _, content = file.read(size).partition(b"\0")
+        file.seek(4, 1)
+        if keyword.startswith((b"XML:", b"Raw profile")):
+            continue
+        packed, encoding = False, "latin-1"
+        if kind == b"zTXt":
+            packed, content = True, content[1:]
+        if kind == b"iTXt":
+            packed, encoding = content[:1] == b"\1", "utf-8"
+            content = content[2:].split(b"\0", 2)[-1]
+        try:
+            plain = zlib.decompressobj().decompress(content, MAX_TEXT) if packed else content
+            texts[keyword.decode("latin-1")] = plain.decode(encoding)
+        except (zlib.error, UnicodeDecodeError):
+            continue
+    return texts
 
 
 def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

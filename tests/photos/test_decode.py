@@ -709,6 +709,13 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_whole():
                 decode(data[: int(len(data) * share)], "x")
 
 
+def test_an_offset_beyond_all_files_is_damage():
+    data = bytearray(tiff(RAMP, bigtiff=True))
+    struct.pack_into("<Q", data, 8, 2**64 - 1)
+    with pytest.raises(ValueError, match=r"odd\.tif.*damaged"):
+        decode(bytes(data), "odd.tif")
+
+
 def test_a_tiff_damaged_in_the_middle_is_named():
     data = bytearray(encoded(Image.fromarray(np.tile(RAMP, (10, 1))), "TIFF", compression="tiff_lzw"))
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)

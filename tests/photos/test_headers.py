@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from helpers.pictures import encoded, noise
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from colorlib.photos import headers
 
@@ -56,6 +57,18 @@ def test_a_resolution_is_one_that_the_file_states(kind: str, dpi: tuple[int, int
 
     assert read(dpi=dpi) == pytest.approx(dpi, abs=0.02)
     assert read() is None
+
+
+def test_texts_of_a_png_whatever_their_encoding():
+    info = PngInfo()
+    info.add_text("Title", "Sommer", zip=True)
+    info.add_itxt("Ort", "Łódź")
+    info.add_itxt("Long", "früh" * 100, zip=True)
+    info.add_itxt("XML:com.adobe.xmp", "<x/>")
+    info.add(b"tEXt", b"Author\0J\xfcrg")
+    info.add(b"iTXt", b"Damaged\0\1\0\0\0no zlib")
+    file = io.BytesIO(encoded(Image.fromarray(noise(4, 4)), "PNG", pnginfo=info))
+    assert headers.png_texts(file) == {"Title": "Sommer", "Ort": "Łódź", "Long": "früh" * 100, "Author": "Jürg"}
 
 
 def test_the_pictures_of_a_jpeg_are_counted():
