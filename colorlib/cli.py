@@ -151,6 +151,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--photos", help="other photographs than those it was trained on")
     parser.add_argument("--split", default="test", help="train, val or test (default test)")
+    parser.add_argument(
+        "--baselines", action="store_true", help="score gray, mean chroma and the look-up table of its training instead"
+    )
     _add_device_options(parser)
 
 
@@ -161,13 +164,21 @@ def evaluate(options: argparse.Namespace) -> int:
 
     from colorlib.config import config_of_record
     from colorlib.device import is_main_process, prepare, process_group
-    from colorlib.evaluate import read_metrics, score_run
+    from colorlib.evaluate import baselines_file, read_metrics, score_baselines, score_run
     from colorlib.photos.decode import MAX_PIXELS
     from colorlib.runs import Run, score_files
 
     # Score, with a progress bar of the photographs
     own = config_of_record(Run(options.run).record()).photos
     photos = options.photos or own
+    if options.baselines:
+        limit = options.max_pixels or MAX_PIXELS
+        with tqdm(unit="photo", dynamic_ncols=True) as bar:
+            events = score_baselines(options.run, photos=photos, split=options.split, max_pixels=limit)
+            for done, bar.total in _started(events):
+                bar.update(done - bar.n)
+        print(baselines_file(options.run, photos, options.split, own=own))
+        return 0
     with process_group(options.device):
         device, limit = prepare(options.device, options.threads), options.max_pixels or MAX_PIXELS
         if is_main_process():

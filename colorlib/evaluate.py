@@ -409,6 +409,48 @@ def _metrics_device(device: torch.device) -> torch.device:
     return CPU if device.type == "mps" else device
 
 
+def score_baselines(
+    path: Path, *, photos: str | None = None, split: str = "test", max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[int, int]]:
+    """Score the baselines, fitted to a run's training photographs, on a split and write `baselines_file`.
+
+    Args:
+        path: the run directory.
+        photos: photographs to score on; None takes those the run was trained on.
+        split: split to score on.
+        max_pixels: refuse larger photographs.
+
+    Yields:
+        (photographs scored so far, their total), first with 0, so that a progress bar can start.
+
+    Raises:
+        ValueError: there is no such run, or there are no such photographs.
+    """
+    own = config_of_record(Run(path).record()).photos
+    found = scored_photos(photos or own, split, max_pixels=max_pixels)
+    methods = baseline_methods(own)
+    rows: list[Score] = []
+    yield 0, len(found)
+    for done, scores in enumerate(score(methods, found), start=1):
+        rows += scores
+        yield done, len(found)
+    ordered = [row for method in methods for row in rows if row.method == method]
+    write_text(baselines_file(path, photos or own, split, own=own), csv_text([asdict(row) for row in ordered]))
+
+
+def baselines_file(path: Path, photos: str, split: str, *, own: str) -> Path:
+    """Return the file of a run directory with the scores of the baselines on a split.
+
+    Args:
+        path: the run directory.
+        photos: photographs that were scored.
+        split: their split.
+        own: photographs that the run was trained on.
+    """
+    per_image = score_files(path, photos, split, own=own)[1]
+    return per_image.with_name(per_image.name.replace("per_image", "baselines", 1))
+
+
 def scored_photos(photos: str, split: str = "test", *, max_pixels: int = MAX_PIXELS) -> PhotoSet:
     """Return the photographs of a split to score on: all of them, or `SCORED_PHOTOS` if there are more."""
     return open_photos(photos, split, max_pixels=max_pixels).at_most(SCORED_PHOTOS)

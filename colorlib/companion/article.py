@@ -22,7 +22,7 @@ from colorlib.companion.paper import TRIPTYCHS
 from colorlib.companion.report.notebook_html import captioned_outputs, read_cells
 from colorlib.companion.results import Results
 from colorlib.companion.steps import PRIMARY, files
-from colorlib.companion.tables import Table
+from colorlib.companion.tables import Table, joined
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, read_baseline_losses, summarize
 from colorlib.files import read_json, write_bytes
 from colorlib.metrics import psnr_of
@@ -233,7 +233,7 @@ def table(results: Results) -> dict[str, Any]:
         "best": best,
         "best_mse": f"{rows[best]['MSE']:.4f}",
         "gray": _compared(*(network[f"gain over gray{bound}"] for bound in ("", " low", " high"))),
-        "baseline": _compared(*(fmean(getattr(gain, name) for gain in gains) for name in ("value", "low", "high"))),
+        "baseline": _compared(*(getattr(joined(gains), name) for name in ("value", "low", "high"))),
         "true_l": _signed(rows[NETWORK_TRUE_L]["PSNR of MSE"] - network["PSNR of MSE"]),
         "colorfulness": f"{network['colorfulness']:.1f}",
         "truth_colorfulness": f"{network['truth_colorfulness']:.1f}",
@@ -317,6 +317,7 @@ def claims_table(profile: Profile) -> dict[str, Any]:
             for mark in MARKS
         ],
         "total": len(claims["claims"]),
+        "measurements": claims["measurements"],
         "groups": [{"name": name, "claims": entries} for name, entries in groups.items()],
         "commands": [{"command": name, "count": count} for name, count in commands.most_common()],
         "command": claims["command"],

@@ -17,8 +17,8 @@ from colorlib.targets import RGB, TARGETS
 def multiply_adds(network: nn.Module, height: int, width: int) -> int:
     """Return the multiply-adds for one image of `height` x `width` pixels with one channel, by PyTorch's flop counter.
 
-    Only convolutions count; biases and activations do not. A network on `torch.device("meta")` is counted without
-    computing anything.
+    Convolutions and matrix products count; biases and activations do not. A network on `torch.device("meta")` is
+    counted without computing anything.
     """
     device = next(network.parameters()).device
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -100,10 +100,90 @@ def _receptive_field(network: str) -> float:
     return receptive_field(built, reach=built.halo + 1, stride=built.stride, trials=2)
 
 
-class Pix2pixUNet(nn.Module):
-    """The U-Net generator of pix2pix for 256 x 256 pixels (Isola et al. 2017, Sec. 6.1.1).
+# Networks that the paper compares itself with: their costs are counted, they are never trained here
 
-    The network that "lightweight" is compared with: its costs are counted, it is never trained here.
+
+def _convolution(before: int, after: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Module:
+    padding = dilation * (kernel - 1) // 2
+    return nn.Conv2d(before, after, kernel, stride=stride, padding=padding, dilation=dilation)
+
+
+def _block(before: int, after: int, layers: int, *, last_stride: int = 1, dilation: int = 1) -> list[nn.Module]:
+    """Return 3 x 3 convolutions of equal width, the last one with a stride."""
+    widths = [before] + [after] * layers
+    return [
+        _convolution(widths[i], after, stride=last_stride if i == layers - 1 else 1, dilation=dilation)
+        for i in range(layers)
+    ]
+
+
+class ZhangNetwork(nn.Sequential):
+    """The network of Zhang et al. (2016, Table 4), reference 1 of the paper: L to 313 color classes, then a and b."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *_block(1, 64, 2, last_stride=2),
+            *_block(64, 128, 2, last_stride=2),
+            *_block(128, 256, 3, last_stride=2),
+            *_block(256, 512, 3),
+            *_block(512, 512, 3, dilation=2),
+            *_block(512, 512, 3, dilation=2),
+            *_block(512, 512, 3),
+            nn.ConvTranspose2d(512, 256, 4, stride=2, padding=1),
+            *_block(256, 256, 2),
+            _convolution(256, 313, kernel=1),
+            _convolution(313, 2, kernel=1),
+        )
+
+
+class LarssonTrunk(nn.Sequential):
+    """The 13 convolutions of VGG-16 on one channel in Larsson et al. (2016), reference 2 of the paper.
+
+    The layers after them, which read all of their outputs at each pixel, are left out: a lower bound of the costs.
+    """
+
+    def __init__(self) -> None:
+        blocks = ((1, 64, 2), (64, 128, 2), (128, 256, 3), (256, 512, 3), (512, 512, 3))
+        super().__init__(
+            *(layer for before, after, layers in blocks for layer in (*_block(before, after, layers), nn.MaxPool2d(2)))
+        )
+
+
+class IizukaNetwork(nn.Module):
+    """The network of Iizuka et al. (2016, Table 1), reference 3 of the paper, without its classifier.
+
+    Its global features are computed on the image scaled to 224 x 224 pixels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low = nn.Sequential(
+            _convolution(1, 64, stride=2), _convolution(64, 128), _convolution(128, 128, stride=2),
+            _convolution(128, 256), _convolution(256, 256, stride=2), _convolution(256, 512),
+        )  # fmt: skip
+        self.middle = nn.Sequential(_convolution(512, 512), _convolution(512, 256))
+        self.overall = nn.Sequential(
+            _convolution(512, 512, stride=2), _convolution(512, 512), _convolution(512, 512, stride=2),
+            _convolution(512, 512), nn.Flatten(), nn.Linear(7 * 7 * 512, 1024), nn.Linear(1024, 512),
+            nn.Linear(512, 256),
+        )  # fmt: skip
+        self.color = nn.Sequential(
+            _convolution(512, 256, kernel=1), _convolution(256, 128), nn.Upsample(scale_factor=2),
+            _convolution(128, 64), _convolution(64, 64), nn.Upsample(scale_factor=2), _convolution(64, 32),
+            _convolution(32, 2), nn.Upsample(scale_factor=2),
+        )  # fmt: skip
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Map `(B, 1, H, W)`, H and W multiples of 8, to `(B, 2, H, W)`."""
+        local: Tensor = self.middle(self.low(lightness))
+        scaled = nn.functional.interpolate(lightness, size=(224, 224))
+        overall: Tensor = self.overall(self.low(scaled))[..., None, None]
+        colors: Tensor = self.color(torch.cat((local, overall.expand_as(local)), dim=1))
+        return colors
+
+
+class Pix2pixUNet(nn.Module):
+    """The U-Net generator of pix2pix for 256 x 256 pixels (Isola et al. 2017, Sec. 6.1.1), reference 10 of the paper.
 
     An encoder C64-C128-C256-C512-C512-C512-C512-C512 of 4 x 4 convolutions with stride 2, a decoder that mirrors it,
     and skip connections between layers of equal size.

@@ -4,6 +4,8 @@ LOSS = 0.0044
 """Average training loss at epoch 40 (Abstract, Sec. IV.A)."""
 EPOCH = 40
 """Epoch of `LOSS`, around which the paper sees convergence (Sec. III.E)."""
+EPOCHS = 100
+"""Number of epochs of training (Sec. III.E)."""
 MSE = 0.0044
 """Mean squared error in Table I (Sec. IV.C)."""
 PSNR = 23.56

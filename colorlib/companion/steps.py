@@ -10,6 +10,7 @@ from typing import Any
 
 from colorlib.companion.notebooks import code_cells
 from colorlib.companion.paper import TRIPTYCHS
+from colorlib.evaluate import baselines_file
 from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
 from colorlib.runs import Run, score_files
@@ -22,7 +23,11 @@ LIGHTWEIGHT = "lightweight"
 """The sweep that chooses a network within the paper's budget, and the profile that trains the chosen network."""
 SMALL = "paper-cifar10"
 """The profile with the most photographs, all small: it shows how results scale with their number."""
-CLAIM_SWEEPS = ("outlook", "more_data", "data_scaling", "augmentation", "perceptual")
+DOMAINS = ("cpu-imagenet-sample@256", "paper-cifar10")
+"""Profiles whose networks are compared, on their own photographs, with the primary one's."""
+ELSEWHERE = "imagenet-sample@256"
+"""Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
+CLAIM_SWEEPS = ("outlook", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
 FACES = PROJECT / "paper" / "faces.csv"
@@ -99,7 +104,11 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
         "pixels": [FACES, *(run / name for run in runs for name in ("run.json", "weights.safetensors"))],
         "published": [*files(profile, "published_scores"), *(run / "weights.safetensors" for run in runs)],
         # The sweep's file says which points are still missing.
-        "outlook": [profile.sweep("outlook") / "summary.csv", NOTEBOOKS / "sweeps" / "outlook.yaml"],
+        "outlook": [
+            profile.sweep("outlook") / "summary.csv",
+            NOTEBOOKS / "sweeps" / "outlook.yaml",
+            baselines_on_validation(profile),
+        ],
         # Costs follow from the settings of the two profiles.
         "lightweight": [*summaries, *network_scores, *(PROFILES / f"{of.name}.yaml" for of in networks)],
         "datasets": _dataset_inputs(profile),
@@ -111,10 +120,13 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *files(profile, "published_scores"),
             *files(profile, "pixels"),
             FACES,
-            *(shorter.run(seed) / "history.csv" for seed in shorter.seeds),
             *point_histories(profile),
             *point_histories(shorter),
             *(of.sweep(sweep) / "summary.csv" for of in (profile, shorter) for sweep in CLAIM_SWEEPS),
+            *files(networks[0], "scores"),
+            *_domain_scores(profile),
+            elsewhere_files(profile)[0],
+            *elsewhere_files(profile)[1],
         ],
     }
     return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
@@ -140,6 +152,33 @@ def point_histories(profile: Profile, sweep: str = "outlook") -> list[Path]:
     """Return point.json and history.csv of the trained points of a sweep."""
     records = sorted(profile.sweep(sweep).glob("*/point.json"))
     return [path for record in records for path in (record, record.with_name("history.csv"))]
+
+
+def baselines_on_validation(profile: Profile) -> Path:
+    """Return the scores of the baselines on a profile's validation photographs, next to the outlook's points."""
+    return baselines_file(profile.run(profile.seeds[0]), profile.photos, "val", own=profile.photos)
+
+
+def elsewhere_files(profile: Profile) -> tuple[Path, list[Path]]:
+    """Return the scores on the test photographs of `ELSEWHERE`: of the baselines, and of each seed's run."""
+    runs = [profile.run(seed) for seed in profile.seeds]
+    return (
+        baselines_file(runs[0], ELSEWHERE, "test", own=profile.photos),
+        [score_files(run, ELSEWHERE, "test", own=profile.photos)[1] for run in runs],
+    )
+
+
+def _domain_scores(profile: Profile) -> list[Path]:
+    """Return the scores on the photographs of `DOMAINS`: of their own networks and of the profile's."""
+    domains = [other_profile(profile, name) for name in DOMAINS]
+    return [
+        path
+        for domain in domains
+        for path in (
+            *files(domain, "scores"),
+            *(cross_dataset_scores(profile, domain, seed) for seed in profile.seeds if domain.photos != profile.photos),
+        )
+    ]
 
 
 def _dataset_inputs(profile: Profile) -> list[Path]:

@@ -132,6 +132,10 @@ def test_train_then_evaluate(train, photos, tmp_path, capsys):
     assert json.loads(other.read_text())["photos"]["split"] == "val"
     assert json.loads((run / "metrics.json").read_text())["photos"]["split"] == "test"  # not overwritten
 
+    assert main(["evaluate", str(run), "--split", "val", "--baselines"]) == 0
+    (baselines,) = run.glob("baselines-folder-*-val.csv")
+    assert str(baselines) in capsys.readouterr().out
+
 
 def test_training_a_finished_run_again_changes_nothing(train, tmp_path, capsys):
     assert train() == 0

@@ -29,12 +29,14 @@ from colorlib.evaluate import (
     RESAMPLES,
     baseline_losses,
     baseline_methods,
+    baselines_file,
     by_method,
     mean_over_images,
     network_methods,
     read_scores,
     rebuild_metrics,
     score,
+    score_baselines,
     score_run,
     summarize,
 )
@@ -346,6 +348,22 @@ def test_scoring_a_run_writes_its_metrics_and_scores(run: Run, photos: Path):
     for method, found in metrics["methods"].items():
         assert found["mse"] == pytest.approx(asdict(pooled[method].mse), rel=1e-11)
         assert "psnr_gain" not in found
+
+
+def test_baselines_are_fitted_at_home_and_scored_elsewhere(run: Run, photos: Path, tmp_path: Path):
+    own, elsewhere = f"folder:{photos}", f"folder:{make_photos(tmp_path / 'elsewhere')}"
+    for other, split in ((own, "val"), (elsewhere, "test")):
+        for _ in score_baselines(run.path, photos=other, split=split):
+            pass
+        rows = read_scores(baselines_file(run.path, other, split, own=own))
+        expected = [score for each in score(baseline_methods(own), open_photos(other, split)) for score in each]
+        assert [(row.method, row.image) for row in rows] == [
+            (method, photo.name) for method in BASELINES for photo in open_photos(other, split)
+        ]
+        assert {(row.method, row.image): row.mse for row in rows} == {
+            (row.method, row.image): row.mse for row in expected
+        }
+    assert not run.weights.with_name("per_image.csv").is_file()
 
 
 def test_other_splits_and_photographs_are_scored_into_files_of_their_own(run: Run, photos: Path, tmp_path: Path):

@@ -225,13 +225,16 @@ def claim(verdict: str, **given: Any) -> dict[str, Any]:
         "value": 0.0044,
         "value_text": "0.0044",
         "tolerance_text": "± 0.0005, because another draw of photographs moves it that far",
+        "fixed": "before",
         "verdict": verdict,
         "measured": 0.0079,
         "measured_text": "0.0079",
         "low": 0.00691,
         "high": 0.00903,
         "interval_text": "0.0069 to 0.0090 (95 % over photographs)",
-        "sd": None,
+        "p": None,
+        "p_corrected": None,
+        "gains": [],
         "seeds": 1,
         "photographs": "200 test photographs of bsds500",
         "updates": 10000,
@@ -242,7 +245,7 @@ def claim(verdict: str, **given: Any) -> dict[str, Any]:
 
 
 NO_NUMBERS = {
-    "measured": None, "measured_text": "–", "low": None, "high": None, "interval_text": "", "sd": None, "seeds": None,
+    "measured": None, "measured_text": "–", "low": None, "high": None, "interval_text": "", "seeds": None,
     "photographs": None, "updates": None, "crop_size": None, "command": "",
 }  # fmt: skip
 
@@ -269,8 +272,13 @@ def judged(profile: str) -> dict[str, Any]:
         claim("differs (on our data)"),
         claim(
             "within tolerance", id="psnr", says="The PSNR on that test set is 23.56 dB.", value=23.56,
-            value_text="23.56 dB", measured=23.1, measured_text="23.10 dB", low=22.6, high=23.7, sd=0.0412, seeds=3,
-            interval_text="22.60 to 23.70 dB (95 % over photographs)",
+            value_text="23.56 dB", measured=23.1, measured_text="23.10 dB", low=22.6, high=23.7, seeds=3,
+            interval_text="22.60 to 23.70 dB (95 % over photographs and seeds)",
+        ),
+        claim(
+            "undecided", id="training-and-test-equal", says="Test error and training loss are equal.", value=1.0,
+            value_text="both times", tolerance_text="± 0.1, a tenth", measured=0.97, measured_text="0.97 ×", low=0.85,
+            high=1.1, seeds=3, interval_text="0.85 × to 1.10 × (95 % over photographs and seeds)",
         ),
         claim(
             "not testable", id="faces", group="Quality", relation="qualitative", value=None, tolerance_text="",
@@ -293,6 +301,7 @@ def judged(profile: str) -> dict[str, Any]:
         "hardware": "AMD EPYC, 2 threads",
         "source": "5da677807bd3946a",
         "command": f"colorlib claims --profile {profile}",
+        "measurements": 5,
         "counts": {mark.verdict: sum(entry["verdict"] == mark.verdict for entry in claims) for mark in MARKS},
         "claims": claims,
     }

@@ -19,7 +19,7 @@ from colorlib.companion import paper
 from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
 from colorlib.companion.results import Results
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
-from colorlib.companion.tables import Column, Table, measures, scored_photographs, spread, summaries_by_seed
+from colorlib.companion.tables import JOINED, Column, Table, measures, scored_photographs, spread, summaries_by_seed
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_scores
 from colorlib.metrics import Score
 from colorlib.photos import find_source, open_photos
@@ -124,7 +124,8 @@ def as_table(data: pd.DataFrame, profile: Profile) -> Table:
         f"Mean squared error on 8-bit RGB, pooled over {photographs}. Mean chroma and the look-up table are fitted on "
         f"the training photographs of the same source; the network of the last column on those of {config.photos} "
         f"alone ({config.updates:,} updates). Colorfulness (Hasler & Süsstrunk) of the ground truth. In brackets: 95 % "
-        f"bootstrap interval over images. The paper: {paper.MSE}, on photographs that it does not name."
+        f"bootstrap interval over images, for several seeds the {JOINED}. The paper: "
+        f"{paper.MSE}, on photographs that it does not name."
     )
     return Table(
         data=data,

@@ -4,7 +4,7 @@ The sweep `lightweight` compares networks with at most a tenth of the paper's mu
 of the same name trains the best one with as many updates as the paper's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,16 +13,16 @@ import pandas as pd
 from colorlib.companion.costs import costs
 from colorlib.companion.results import Results
 from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files
-from colorlib.companion.sweeps.summary import ENOUGH, over_seeds, photographs, read_summary, students_interval
-from colorlib.companion.tables import MEASURES, Column, Table, measures, spread, summaries_by_seed
+from colorlib.companion.sweeps.summary import ENOUGH, over_seeds, photographs, read_summary
+from colorlib.companion.tables import JOINED, MEASURES, Column, Table, measures, spread, summaries_by_seed
 from colorlib.config import as_json
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Summary
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.files import write_text
 from colorlib.profiles import Profile, changes_text
 from colorlib.provenance import machines
 
-OUTPUTS = {NETWORK: "as printed", NETWORK_TRUE_L: "with the true L"}
-"""Method -> its name in contest.md: the raw RGB output, and its a and b with the photograph's own L."""
+OUTPUTS = {NETWORK: "network output (RGB)", NETWORK_TRUE_L: "its a and b with the true L"}
+"""Method -> its name in contest.md."""
 LOOK_UP = "look-up table"
 OVER_LOOK_UP, OVER_PAPER = "gain over the look-up table", "gain over the paper's network"
 COLUMNS = measures("mse", "psnr_of_mse", "delta_e00", "colorfulness")
@@ -76,11 +76,10 @@ def _seeds(count: int | str) -> str:
 
 
 def compare_networks(lightweight: Results, paper: Results) -> pd.DataFrame:
-    """Return a row for each profile and output (raw RGB, true L): costs, scores, gains on the same test photographs.
+    """Return a row for each profile and output (RGB, true L): costs, scores, gains on the same test photographs.
 
     Gains are differences in PSNR of MSE in dB: over the look-up table, and over the same output of the paper's network.
-    All are means over the seeds that both profiles were scored with; the second gain also has `… of seeds low` and
-    `… high`, the bounds of its 95 % interval over seeds (Student's t), from `ENOUGH` seeds on.
+    All are means over the seeds that both profiles were scored with, their intervals over photographs and seeds.
 
     Raises:
         ValueError: the two share no seed, or were scored on different photographs.
@@ -106,17 +105,8 @@ def compare_networks(lightweight: Results, paper: Results) -> pd.DataFrame:
                 | costs(results.profile.config)
                 | spread(over_table[name], COLUMNS | {"psnr_gain": GAIN_OVER_LOOK_UP})
                 | spread(over_paper[name], {"psnr_gain": GAIN_OVER_PAPER})
-                | _over_seeds(over_paper[name])
             )
     return pd.DataFrame(records)
-
-
-def _over_seeds(summaries: Sequence[Summary]) -> dict[str, float]:
-    """Return the interval over seeds of the gain over the paper's network, from `ENOUGH` seeds on."""
-    if len(summaries) < ENOUGH:
-        return {}
-    low, high = students_interval([summary.psnr_gain.value for summary in summaries if summary.psnr_gain])
-    return {f"{OVER_PAPER} of seeds low": low, f"{OVER_PAPER} of seeds high": high}
 
 
 def comparisons(data: pd.DataFrame) -> list[str]:
@@ -125,27 +115,21 @@ def comparisons(data: pd.DataFrame) -> list[str]:
     for method, rows in data.groupby("method", sort=False):
         paper, lightweight = rows.to_dict("records")
         share = lightweight["multiply-adds per pixel"] / paper["multiply-adds per pixel"]
-        verdict = f"{lightweight['profile']} {_verdict(lightweight)} the paper's network {OUTPUTS[str(method)]}"
-        low, high = (lightweight.get(f"{OVER_PAPER} of seeds {bound}") for bound in ("low", "high"))
-        over_seeds = "" if low is None else f" over photographs, [{low:.2f}, {high:.2f}] over seeds"
+        verdict = f"{OUTPUTS[str(method)]}: {lightweight['profile']} {_verdict(lightweight)} the paper's network"
         sentences.append(
-            f"{verdict}, at {share:.0%} of its multiply-adds: {GAIN_OVER_PAPER.text(lightweight)} dB{over_seeds}. The "
-            f"look-up table it clears by {lightweight[OVER_LOOK_UP]:.2f} dB, the paper's by {paper[OVER_LOOK_UP]:.2f} "
-            "dB."
+            f"{verdict}, at {share:.0%} of its multiply-adds: {GAIN_OVER_PAPER.text(lightweight)} dB. Over the look-up "
+            f"table it gains {lightweight[OVER_LOOK_UP]:.2f} dB, the paper's {paper[OVER_LOOK_UP]:.2f} dB."
         )
     return sentences
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:
-    """Return the verdict: a difference where neither interval includes zero.
-
-    Then other photographs and other seeds would show it too.
-    """
+    """Return the verdict: a difference where the interval over photographs and seeds does not include zero."""
     if row["seeds"] < ENOUGH:
         return f"is on {_seeds(row['seeds'])} not yet told apart from"
-    low = min(row[f"{OVER_PAPER} low"], row[f"{OVER_PAPER} of seeds low"])
-    high = max(row[f"{OVER_PAPER} high"], row[f"{OVER_PAPER} of seeds high"])
-    return "beats" if low > 0 else "falls behind" if high < 0 else "matches"
+    if row[f"{OVER_PAPER} low"] > 0:
+        return "beats"
+    return "falls behind" if row[f"{OVER_PAPER} high"] < 0 else "is not shown to differ from"
 
 
 def _table(data: pd.DataFrame, lightweight: Results, paper: Results) -> Table:
@@ -169,8 +153,7 @@ def _table(data: pd.DataFrame, lightweight: Results, paper: Results) -> Table:
         caption=(
             f"The paper's network (profile {paper.profile.name}) and one within its budget (profile "
             f"{lightweight.profile.name}: {changes}), on the same test photographs, each scored once; "
-            f"{_seeds(int(data['seeds'].iloc[0]))}. ± is the standard deviation "
-            "over seeds, brackets hold 95 % bootstrap intervals over photographs; gains are differences "
-            f"in PSNR of MSE, in dB. Trained: {trained}."
+            f"{_seeds(int(data['seeds'].iloc[0]))}. In brackets: {JOINED}; gains are differences in PSNR of MSE, in "
+            f"dB. Trained: {trained}."
         ),
     )

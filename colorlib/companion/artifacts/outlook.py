@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
-from colorlib.companion.steps import files
+from colorlib.companion.steps import baselines_on_validation, files
 from colorlib.companion.sweeps.spec import sweep_file, with_trained
 from colorlib.companion.sweeps.summary import (
     ENOUGH,
@@ -26,14 +26,18 @@ from colorlib.companion.sweeps.summary import (
     summary_table,
     sweep_rows,
 )
-from colorlib.companion.tables import MEASURES, Column, Table
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
+from colorlib.companion.tables import MEASURES, Column, Table, measures, spread
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_scores, summarize
 from colorlib.profiles import Profile
 
-MARKERS = {NETWORK: ("o", TRAINING, "as printed"), NETWORK_TRUE_L: ("s", VALIDATION, "with the true L")}
+MARKERS = {NETWORK: ("o", TRAINING, "RGB output"), NETWORK_TRUE_L: ("s", VALIDATION, "a and b with the true L")}
 """Method -> its marker, its color and its name in the figure's legend."""
-OUTPUTS = {NETWORK: "raw RGB output", NETWORK_TRUE_L: "with the true L"}
+OUTPUTS = {NETWORK: "RGB output", NETWORK_TRUE_L: "a and b with the true L"}
 """Method -> its name in sentences."""
+BASELINE = "baseline"
+"""Entry of the column `method` for a row that was not trained."""
+MEASURED = measures("mse", "psnr_of_mse", "mean_psnr", "ssim", "delta_e00", "colorfulness")
+"""Measures of a baseline's row: those of a sweep's summary."""
 CHANGES = {
     name: replace(MEASURES[name], name=f"change in {MEASURES[name].name}", head="change", signed=True)
     for name in ("psnr_of_mse", "delta_e00", "colorfulness")
@@ -50,16 +54,35 @@ def write(profile: Profile, sweep: str = "outlook", reference: str = "paper") ->
         reference: the point that the others are compared with.
     """
     rows = sweep_rows(profile, sweep)
-    table = comparison_table(compare_points(rows, reference), profile, sweep, reference)
+    data = compare_points(rows, reference)
+    if len(baselines := baseline_rows(profile)):
+        counts = dict.fromkeys(("seeds", "paired seeds", "updates", "images"), "Int64")  # integers although some miss
+        data = pd.concat([baselines, data], ignore_index=True).astype(counts)
+    table = comparison_table(data, profile, sweep, reference)
     csv_path, markdown_path, _ = files(profile, "outlook")
     table.save(csv_path, markdown_path)
     return table, _dot_plot(table.data, differences(rows, reference), profile, reference)
 
 
+def baseline_rows(profile: Profile) -> pd.DataFrame:
+    """Return a row for each baseline on the photographs that points are scored on; none where that was not done.
+
+    `colorlib evaluate results/<profile>/seed-<first> --split val --baselines` does it.
+    """
+    path = baselines_on_validation(profile)
+    rows = []
+    for summary in summarize(read_scores(path)) if path.is_file() else ():
+        row = {"point": summary.method, "method": BASELINE, "images": summary.images}
+        rows.append(row | spread([summary], MEASURED))
+    return pd.DataFrame(rows)
+
+
 def comparison_table(data: pd.DataFrame, profile: Profile, sweep: str, reference: str) -> Table:
     """Return the rows of `compare_points` as a table; intervals over images are in its data only."""
-    updates = " or ".join(dict.fromkeys(f"{count:,}" for count in data["updates"]))
+    trained = data[data["method"] != BASELINE]
+    updates = " or ".join(dict.fromkeys(f"{count:,.0f}" for count in trained["updates"]))
     before, after = ("mse", "psnr_of_mse"), ("mean_psnr", "delta_e00", "colorfulness")
+    baselines = "Baselines: fitted to the training photographs, on the same ones. " if len(trained) < len(data) else ""
     return Table(
         data=data,
         columns=[
@@ -73,9 +96,9 @@ def comparison_table(data: pd.DataFrame, profile: Profile, sweep: str, reference
         ],
         caption=(
             f"Sweep {sweep}, profile {profile.name}: each point changes one thing of the point {reference}. {updates} "
-            f"updates; scored on {photographs(data.iloc[0].to_dict())}, 8-bit RGB at full size. ± is the standard "
-            "deviation over seeds. Change: of the PSNR of MSE in dB, mean over seeds that both points have, taken seed "
-            f"by seed; in brackets, from {ENOUGH} seeds on, its 95 % interval (Student's t)."
+            f"updates; scored on {photographs(trained.iloc[0].to_dict())}, 8-bit RGB at full size. ± is the standard "
+            f"deviation over seeds. {baselines}Change: of the PSNR of MSE in dB, mean over seeds that both points "
+            f"have, taken seed by seed; in brackets, from {ENOUGH} seeds on, its 95 % interval (Student's t)."
         ),
     )
 
@@ -85,7 +108,8 @@ def change_sentences(data: pd.DataFrame, reference: str = "paper") -> list[str]:
     if reference not in set(data["point"]):
         return [f"The reference point {reference!r} is not finished: no change can be computed."]
     sentences = []
-    for point, rows in data[data["point"] != reference].groupby("point", sort=False):
+    trained = data[data["method"] != BASELINE]
+    for point, rows in trained[trained["point"] != reference].groupby("point", sort=False):
         seeds = int(rows["paired seeds"].iloc[0])
         if seeds == 0:
             sentences.append(f"{point}: no seed in common with {reference} is finished.")
@@ -181,9 +205,9 @@ def _dot_plot(data: pd.DataFrame, changes: pd.DataFrame, profile: Profile, refer
         path=path,
         label="The outlook, one change at a time.",
         caption=(
-            f"Change in the PSNR of the pooled MSE against the point {reference}, on {seeds}. Circles: raw RGB output; "
-            "squares: with the true L. Small dots: single seeds; markers: their mean; bars: its 95 % interval "
-            f"(Student's t), from {ENOUGH} seeds on. Right of the line is better."
+            f"Change in the PSNR of the pooled MSE against the point {reference}, on {seeds}. Circles: network output "
+            "(RGB); squares: its a and b with the true L. Small dots: single seeds; markers: their mean; bars: its 95 "
+            f"% interval (Student's t), from {ENOUGH} seeds on. Right of the line is better."
         ),
         alt="Dot plot of changes in PSNR, a row for each point. " + " ".join(change_sentences(data, reference)),
     )

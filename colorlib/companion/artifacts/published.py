@@ -18,7 +18,7 @@ from colorlib.checkpoint import load_tensors
 from colorlib.colorizers import BASELINES
 from colorlib.companion.results import Results
 from colorlib.companion.steps import files
-from colorlib.companion.tables import Column, Table, measures, spread, summaries_by_seed
+from colorlib.companion.tables import JOINED, Column, Table, measures, spread, summaries_by_seed
 from colorlib.evaluate import baseline_methods, by_method, network_methods, score
 from colorlib.files import sha256, sha256_of_names, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
@@ -119,8 +119,7 @@ def _colored(rows: list[tuple[int | None, Score]]) -> list[tuple[int | None, Sco
 def published_table(results: Results) -> Table:
     """Return the table, one row per method, near gray photographs left out; writes peers.csv and peers.md.
 
-    Values are means over seeds, intervals 95 % over images (mean of the seeds' bounds), `sd` the standard deviation
-    over seeds.
+    Values are means over seeds with their intervals (`tables.joined`), `sd` is the standard deviation over seeds.
     """
     scores, record = results.published, results.published_record
     ours = f"{record['trained_on']['count']:,} photographs of {record['trained_on']['source']}"
@@ -154,17 +153,13 @@ def _caption(data: pd.DataFrame) -> str:
     """Return the caption: the photographs, the training data of each method, the measures."""
     row = data.iloc[-1]
     seeds = f"{int(row['seeds'])} seed" + ("s" if row["seeds"] > 1 else "")
-    over_seeds = (
-        "± is the standard deviation over seeds; brackets hold the mean of the seeds' bounds. "
-        if row["seeds"] > 1
-        else ""
-    )
+    over_seeds = f", for our network the {JOINED}" if row["seeds"] > 1 else ""
     return (
-        f"Ours beside others on {_photographs(data)}. Trained on {IMAGENET}: Dahl's network and Zhang's, whose "
+        f"Ours and others on {_photographs(data)}. Trained on {IMAGENET}: Dahl's network and Zhang's, whose "
         f"published files are scored; on {row['trained on']}: mean chroma, the look-up table and our network "
         f"({int(row['updates']):,} updates, {seeds}, last epoch's weights). The published networks keep the "
         "photograph's L, as the last row does. PSNR of MSE is of the MSE pooled over images, mean PSNR the mean over "
-        f"images, both in dB. In brackets: 95 % bootstrap interval over images. {over_seeds}AuC: mean over the "
+        f"images, both in dB. In brackets: 95 % bootstrap interval over images{over_seeds}. AuC: mean over the "
         "thresholds 0 to 150 of the share of pixels whose ab error is within the threshold. Gain over gray: difference "
         "in PSNR of MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
         f"{row['truth_colorfulness']:.1f}."

@@ -11,7 +11,7 @@ from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
 from colorlib.companion.results import Results
 from colorlib.companion.steps import files
-from colorlib.companion.tables import Column, Table, measures, read_rows, scored_photographs, spread
+from colorlib.companion.tables import JOINED, Column, Table, measures, read_rows, scored_photographs, spread
 from colorlib.evaluate import Summary, baseline_methods, read_scores, score, scored_photos
 from colorlib.files import write_text
 from colorlib.metrics import Score
@@ -48,8 +48,7 @@ def write_scores(results: Results, *, rescore: bool) -> None:
 def table1(results: Results) -> Table:
     """Return Table I of a profile, one row per method, the paper's first; writes table1.csv and table1.md.
 
-    Values are means over seeds, intervals 95 % over images (mean of the seeds' bounds), `sd` the standard deviation
-    over seeds.
+    Values are means over seeds with their intervals (`tables.joined`), `sd` is the standard deviation over seeds.
     """
     rows: list[dict[str, Any]] = [dict(PAPER_ROW)]
     for method, summaries in results.summaries_by_method().items():
@@ -82,18 +81,13 @@ def as_table(data: pd.DataFrame, profile: Profile) -> Table:
     left_out = int(row["left_out_of_mean_psnr"])
     near_gray = f"{int(row['near_gray'])} of them near gray (mean ab chroma under 1.9)"
     without = f", left out of the mean PSNR: {left_out}" if left_out else ""
-    spread = (
-        "± is the standard deviation over seeds; brackets hold the mean of the seeds' bounds. "
-        if row["seeds"] > 1
-        else ""
-    )
+    over_seeds = f", for the network the {JOINED}" if row["seeds"] > 1 else ""
     caption = (
         f"on {scored_photographs(profile)}, {near_gray}{without}; "
         f"network: {int(row['updates']):,} updates, {seeds}, last epoch's weights, scored once. 8-bit RGB, full size. "
         "PSNR of MSE is the paper's convention (of the MSE pooled over images), mean PSNR the literature's (mean over "
-        "images), both in dB. In brackets: 95 % bootstrap interval over images. "
-        f"{spread}Gain over gray: difference in PSNR of "
-        "MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground truth: "
-        f"{row['truth_colorfulness']:.1f}."
+        f"images), both in dB. In brackets: 95 % bootstrap interval over images{over_seeds}. Gain over gray: "
+        "difference in PSNR of MSE on the same resampled images. Colorfulness (Hasler & Süsstrunk) of the ground "
+        f"truth: {row['truth_colorfulness']:.1f}."
     )
     return Table(data=data, columns=[Column(name="method"), *COLUMNS.values()], caption=caption, label="Table I")

@@ -1,20 +1,20 @@
 """The claims table: every claim of the paper with its measurement and verdict.
 
 Claims are data (paper/claims.yaml), measurements are functions (`MEASUREMENTS`), and `decide` computes the verdict from
-the two.
+the two; paper/verdicts.md explains how.
 """
 
 import math
 import typing
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from colorlib.companion.claims import from_scores, from_training
-from colorlib.companion.claims.measurement import Measurement
+from colorlib.companion.claims.measurement import Effect, Measurement, StudentError, better_everywhere
 from colorlib.companion.claims.text import markdown, summary
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import CLAIMS, files
@@ -22,8 +22,9 @@ from colorlib.files import read_yaml, round_floats, write_json, write_text
 from colorlib.profiles import changes_text
 from colorlib.provenance import machines
 
-RELATIONS = ("equals", "about", "at most", "at least", "ordering", "shape", "qualitative")
+RELATIONS = ("equals", "about", "at most", "at least", "ordering", "shape", "better", "qualitative")
 BASES = ("text", "data")
+FIXED = ("before", "after")
 MEASUREMENTS = from_training.MEASUREMENTS | from_scores.MEASUREMENTS
 """Functions that a claim may name as its measurement."""
 
@@ -33,6 +34,7 @@ class Verdict(StrEnum):
 
     REPRODUCED = "reproduced"
     WITHIN = "within tolerance"
+    UNDECIDED = "undecided"
     DIFFERS = "differs (on our data)"
     CONTRADICTED = "contradicted"
     NOT_TESTABLE = "not testable"
@@ -60,12 +62,18 @@ class Claim:
     tolerance: float = 0.0
     measurement: str | None = None
     """A name in `MEASUREMENTS`."""
+    fixed: str | None = None
+    """`before` or `after`: whether measure, value and tolerance are older than the results that decide."""
+    same_as: str | None = None
+    """The claim whose measured number this one restates in another unit."""
+    family: str | None = None
+    """The family of tests that Holm's correction joins this one with."""
 
     def __post_init__(self) -> None:
         """Refuse a claim that cannot be decided.
 
         Raises:
-            ValueError: relation, basis or measurement is unknown, or a measured claim has no value.
+            ValueError: relation, basis, measurement or `fixed` is unknown, or a measured claim lacks value or `fixed`.
         """
         if self.relation not in RELATIONS:
             raise ValueError(f"claim {self.id}: relation {self.relation!r}: there are {', '.join(RELATIONS)}")
@@ -77,6 +85,33 @@ class Claim:
             )
         if self.measurement and self.relation != "qualitative" and self.value is None:
             raise ValueError(f"claim {self.id}: a {self.relation!r} claim that is measured needs a value")
+        needed = self.measurement and self.basis == "data"
+        if self.fixed not in (FIXED if needed else (*FIXED, None)):
+            raise ValueError(
+                f"claim {self.id}: fixed {self.fixed!r}: a measured claim on data says {' or '.join(FIXED)}"
+            )
+
+    def reproduced(self) -> tuple[float, float]:
+        """Return the bounds of the numbers that reproduce the claim, both included."""
+        assert self.value is not None
+        # The slack is for decimal fractions, which have no exact float: 2.05 - 2.0 is a little more than 0.05.
+        slack = 1e-12 * abs(self.value)
+        if self.relation in ("equals", "about"):
+            return self.value - self.rounding / 2 - slack, self.value + self.rounding / 2 + slack
+        if self.relation == "at most":
+            return -math.inf, self.value + slack
+        if self.relation in ("ordering", "better"):
+            return math.nextafter(self.value, math.inf), math.inf
+        return self.value - slack, math.inf
+
+    def tolerated(self) -> tuple[float, float]:
+        """Return the bounds of the numbers that lie in the tolerance; those of `reproduced` where there is none."""
+        assert self.value is not None
+        low, high = self.reproduced()
+        if not self.tolerance:
+            return low, high
+        slack = 1e-12 * abs(self.value)
+        return min(low, self.value - self.tolerance - slack), max(high, self.value + self.tolerance + slack)
 
 
 def read_claims(path: Path = CLAIMS) -> list[Claim]:
@@ -106,57 +141,93 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     repeated = [name for name, count in Counter(claim.id for claim in claims).items() if count > 1]
     if repeated:
         raise ValueError(f"{path.name}: more than one claim is called {', '.join(repeated)}")
+    names = {claim.id for claim in claims}
+    for claim in claims:
+        if claim.same_as is not None and claim.same_as not in names:
+            raise ValueError(f"{path.name}, claim {claim.id}: same_as names {claim.same_as!r}, which is no claim")
     return claims
 
 
 def decide(claim: Claim, measurement: Measurement) -> Verdict:
-    """Return the verdict on a claim, by the rules at the top of paper/claims.yaml.
+    """Return the verdict on a claim: the whole interval decides, by the rules that paper/verdicts.md explains.
 
-    Raises:
-        ValueError: an ordering is measured without an interval.
+    REPRODUCED: the whole interval lies among the numbers that reproduce the claim. WITHIN: it lies in the claim's
+    tolerance, which amounts to two one-sided tests (TOST). DIFFERS, or CONTRADICTED where arithmetic or the paper's own
+    text decides: it lies outside of both. UNDECIDED: neither, or there is no interval.
     """
     if claim.relation == "qualitative":
         return Verdict.NOT_TESTABLE
-    assert claim.value is not None
     missed = Verdict.CONTRADICTED if claim.basis == "text" else Verdict.DIFFERS
-    if claim.relation == "ordering":
-        if measurement.low is None or measurement.high is None:
-            raise ValueError(f"claim {claim.id}: an order needs an interval, and {claim.measurement} gives none")
-        if measurement.low > claim.value:
-            return Verdict.REPRODUCED
-        return Verdict.WITHIN if measurement.high > claim.value else missed
-    if claim.relation in ("equals", "about"):
-        distance, allowed = abs(measurement.value - claim.value), claim.rounding / 2
-    else:
-        above = measurement.value - claim.value
-        distance, allowed = (above if claim.relation == "at most" else -above), 0.0
-    # The slack is for decimal fractions, which have no exact float: 2.05 - 2.0 is a little more than 0.05.
-    if distance <= allowed + 1e-12 * abs(claim.value):
+    if claim.relation == "better":
+        of_effect = {Effect.BETTER: Verdict.REPRODUCED, Effect.WORSE: missed, Effect.OPEN: Verdict.UNDECIDED}
+        return of_effect[better_everywhere(measurement.gains)]
+    low, high = measurement.low, measurement.high
+    if low is None or high is None:
+        if claim.basis == "data":
+            return Verdict.UNDECIDED
+        low = high = measurement.value
+    inner, outer = claim.reproduced(), claim.tolerated()
+    if inner[0] <= low and high <= inner[1]:
         return Verdict.REPRODUCED
-    return Verdict.WITHIN if distance <= claim.tolerance else missed
+    if outer[0] <= low and high <= outer[1]:
+        return Verdict.WITHIN
+    return missed if high < outer[0] or low > outer[1] else Verdict.UNDECIDED
 
 
-def judge(claim: Claim, results: Results) -> dict[str, Any]:
-    """Measure and decide a claim; returns its entry of claims.json."""
-    # Measure, or find the reason why there is no measurement
+def measure(claim: Claim, results: Results) -> Measurement | str:
+    """Return the measurement of a claim, or the reason why there is none."""
     try:
-        measurement = MEASUREMENTS[claim.measurement](results) if claim.measurement else None
+        return MEASUREMENTS[claim.measurement](results) if claim.measurement else claim.reason
     except NotMeasuredError as error:
-        measurement, missing = None, str(error)
-    else:
-        missing = claim.reason
-    # Decide
+        return str(error)
+
+
+def corrected(claims: Sequence[Claim], measured: Sequence[Measurement | str]) -> list[Measurement | str]:
+    """Return the measurements, in which the tests of each family have p-values and intervals after Holm's correction.
+
+    An interval at the level 1 - 0.05 p / p_corrected excludes the claim's value exactly where the corrected p-value is
+    below 0.05, so `decide` needs no other rule for them.
+    """
+    found = list(measured)
+    for family in {claim.family for claim in claims if claim.family}:
+        # Collect the tests of the family that were made
+        tests: dict[int, tuple[Measurement, StudentError, float]] = {}
+        for place, (claim, each) in enumerate(zip(claims, measured, strict=True)):
+            if claim.family == family and isinstance(each, Measurement) and each.error:
+                assert claim.value is not None
+                tests[place] = each, each.error, each.error.p_value(each.value, claim.value)
+        # Correct them, the smallest p-value first
+        largest = 0.0
+        for rank, place in enumerate(sorted(tests, key=lambda place: tests[place][2])):
+            each, error, p = tests[place]
+            largest = max(largest, (len(tests) - rank) * p)
+            level = 1 - 0.05 * (p / largest if largest else 1 / len(tests))
+            low, high = error.interval(each.value, level)
+            found[place] = replace(
+                each, low=low, high=high, level=level, p=p, p_corrected=min(largest, 1.0), tests=len(tests)
+            )
+    return found
+
+
+def judge(claim: Claim, measured: Measurement | str) -> dict[str, Any]:
+    """Decide a claim; returns its entry of claims.json.
+
+    Args:
+        claim: the claim.
+        measured: its measurement, or the reason why there is none.
+    """
+    measurement = measured if isinstance(measured, Measurement) else None
     if measurement is not None:
         verdict, why = decide(claim, measurement), measurement.why
         if claim.relation == "qualitative":
             why = f"{why} {_sentence(claim.reason)}"
+        if verdict is Verdict.UNDECIDED:
+            why = f"{why} {_smallest_effect(measurement)}"
     else:
         qualitative = claim.relation == "qualitative"
-        verdict, why = (Verdict.NOT_TESTABLE if qualitative else Verdict.NOT_MEASURED), _sentence(missing)
-    # Write down both
-    measured = asdict(measurement) if measurement else {}
+        verdict, why = (Verdict.NOT_TESTABLE if qualitative else Verdict.NOT_MEASURED), _sentence(str(measured))
     tolerance = f"± {claim.tolerance:g}: {claim.reason}" if claim.tolerance else claim.reason
-    return {
+    entry: dict[str, Any] = {
         "id": claim.id,
         "section": claim.section,
         "group": claim.group,
@@ -167,20 +238,48 @@ def judge(claim: Claim, results: Results) -> dict[str, Any]:
         "value": claim.value,
         "value_text": claim.value_text,
         "tolerance_text": tolerance if claim.value is not None else "",
+        "fixed": claim.fixed,
         "verdict": str(verdict),
-        "measured": _finite(measured.get("value")),
-        "measured_text": measured.get("text", "–"),
-        "low": _finite(measured.get("low")),
-        "high": _finite(measured.get("high")),
-        "interval_text": measured.get("interval", ""),
-        "sd": measured.get("sd"),
-        "seeds": measured.get("seeds"),
-        "photographs": measured.get("photographs", ""),
-        "updates": measured.get("updates"),
-        "crop_size": measured.get("crop_size"),
-        "command": measured.get("command", ""),
+        "measured": None,
+        "measured_text": "–",
+        "low": None,
+        "high": None,
+        "interval_text": "",
+        "p": None,
+        "p_corrected": None,
+        "gains": [],
+        "seeds": None,
+        "photographs": "",
+        "updates": None,
+        "crop_size": None,
+        "command": "",
         "why": why,
     }
+    if measurement is not None:
+        entry |= {
+            "measured": _finite(measurement.value),
+            "measured_text": measurement.text,
+            "low": _finite(measurement.low),
+            "high": _finite(measurement.high),
+            "interval_text": measurement.interval,
+            "p": measurement.p,
+            "p_corrected": measurement.p_corrected,
+            "gains": [asdict(gain) | {"effect": str(gain.effect)} for gain in measurement.gains],
+            "seeds": measurement.seeds,
+            "photographs": measurement.photographs,
+            "updates": measurement.updates,
+            "crop_size": measurement.crop_size,
+            "command": measurement.command,
+        }
+    return entry
+
+
+def _smallest_effect(measurement: Measurement) -> str:
+    """Return a sentence with the smallest effect that the data could have shown."""
+    if measurement.half_width is None:
+        return "One seed gives no interval, so no effect could be shown."
+    smallest = measurement.show(measurement.half_width).lstrip("+")
+    return f"The smallest effect that these data could have shown is {smallest}, half the width of the interval."
 
 
 def _sentence(text: str) -> str:
@@ -205,10 +304,12 @@ def judge_claims(
         ValueError: the profile has no run.
     """
     profile, config = results.profile, results.profile.config
-    judged = []
-    for claim in read_claims() if claims is None else claims:
+    listed = read_claims() if claims is None else claims
+    measured = []
+    for claim in listed:
         on_claim(claim)
-        judged.append(judge(claim, results))
+        measured.append(measure(claim, results))
+    judged = [judge(claim, each) for claim, each in zip(listed, corrected(listed, measured), strict=True)]
     record = results.records[0]
     counts = Counter(entry["verdict"] for entry in judged)
     return {
@@ -222,8 +323,21 @@ def judge_claims(
         "source": record["source"][:16],
         "command": f"colorlib claims --profile {profile.name}",
         "counts": {str(verdict): counts[str(verdict)] for verdict in Verdict},
+        "measurements": independent_measurements(listed, judged),
         "claims": judged,
     }
+
+
+def independent_measurements(claims: Sequence[Claim], judged: Sequence[Mapping[str, Any]]) -> int:
+    """Return the number of measurements behind the claims: one that serves several claims counts once."""
+    names = {claim.id: claim.measurement for claim in claims}
+    return len(
+        {
+            names.get(claim.same_as, claim.measurement) if claim.same_as else claim.measurement
+            for claim, entry in zip(claims, judged, strict=True)
+            if entry["measured"] is not None
+        }
+    )
 
 
 def write_claims(results: Results, *, on_claim: Callable[[Claim], None] = lambda claim: None) -> dict[str, Any]:

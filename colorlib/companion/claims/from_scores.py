@@ -1,22 +1,28 @@
-"""Measurements of scores: on the test photographs, on published ones, on faces, and of the points of sweeps."""
+"""Measurements of scores: on the test photographs, on those of other sources, and of the points of sweeps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
-import torch
-
-from colorlib.color import gray_rgb, lightness, to_bytes
-from colorlib.colorizers import load_run
 from colorlib.companion import paper
-from colorlib.companion.artifacts.published import ZHANG
-from colorlib.companion.claims.measurement import Measurement, epochs_between, over_photographs, spread_text
+from colorlib.companion.artifacts.published import GRAY_AS_PUBLISHED, IMAGENET, PEERS, SOURCE, ZHANG
+from colorlib.companion.claims.measurement import (
+    HOME,
+    SEEDS_ALONE,
+    Gain,
+    Measurement,
+    epochs_between,
+    gains,
+    over_gains,
+    over_photographs,
+    over_seeds,
+)
+from colorlib.companion.costs import multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.sweeps.summary import ENOUGH, differences, photographs, students_interval, sweep_rows
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Estimate, mean_over_images
-from colorlib.metrics import NEAR_GRAY_CHROMA, mse, psnr_of
-from colorlib.photos import open_photos
+from colorlib.companion.steps import DOMAINS, ELSEWHERE, LIGHTWEIGHT, cross_dataset_scores, elsewhere_files
+from colorlib.companion.sweeps.summary import ENOUGH, differences, photographs, sweep_rows
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Estimate, mean_over_images, read_scores
+from colorlib.metrics import NEAR_GRAY_CHROMA, Score
 
 
 def mse_on_test(results: Results) -> Measurement:
@@ -43,17 +49,6 @@ def psnr_of_test_mse(results: Results) -> Measurement:
     )
 
 
-def mean_psnr_on_test(results: Results) -> Measurement:
-    """Read the network's PSNR in the literature's convention: the mean of the photographs' PSNRs, in dB."""
-    gray = results.summaries("gray")[0].mean_psnr.value
-    return over_photographs(
-        results,
-        [summary.mean_psnr for summary in results.summaries(NETWORK)],
-        "{:.2f} dB".format,
-        f"The mean of the photographs' PSNRs is {{number}}, where gray alone gets {gray:.2f} dB.",
-    )
-
-
 def error_over_training_loss(results: Results) -> Measurement:
     """Measure the test MSE over the training loss of epoch 40; the paper gives both the same value."""
     errors = [summary.mse for summary in results.summaries(NETWORK)]
@@ -70,194 +65,207 @@ def error_over_training_loss(results: Results) -> Measurement:
 
 
 def gain_over_mean_chroma(results: Results) -> Measurement:
-    """Measure the network's gain in PSNR of the pooled MSE over the training photographs' mean color, in dB."""
-    return _gain(
-        results,
-        "mean chroma",
-        "The network as printed differs by {number} from the training photographs' mean color, its colors on the "
-        "photograph's own L by {true_l}.",
+    """Measure the network's gains over the training photographs' mean color, at home and on another source."""
+    return _gains_over_baseline(
+        results, "mean chroma", "The network is compared with one color for all pixels, the training photographs' mean."
     )
 
 
 def gain_over_look_up_table(results: Results) -> Measurement:
-    """Measure the network's gain in PSNR of the pooled MSE over a table from L to color, in dB."""
-    return _gain(
-        results,
-        "look-up table",
-        "The network as printed differs by {number} from a table that sees one pixel, its colors on the photograph's "
-        "own L by {true_l}.",
+    """Measure the network's gains over a table from L to color, at home and on another source."""
+    return _gains_over_baseline(
+        results, "look-up table", "The network is compared with a table of 256 colors, which sees one pixel."
     )
 
 
-def _gain(results: Results, baseline: str, why: str) -> Measurement:
-    """Return the network's gain over a baseline; `{true_l}` in the sentence becomes the gain with the true L."""
-    gains = {
-        method: [gain for summary in results.summaries(method, reference=baseline) if (gain := summary.psnr_gain)]
-        for method in (NETWORK, NETWORK_TRUE_L)
-    }
-    true_l = fmean(gain.value for gain in gains[NETWORK_TRUE_L])
-    why = why.replace("{true_l}", f"{true_l:+.2f} dB")
-    return over_photographs(results, gains[NETWORK], "{:+.2f} dB".format, why)
+def _gains_over_baseline(results: Results, baseline: str, why: str) -> Measurement:
+    """Return the network's gains over a baseline on the test photographs and on those of `zhang2016`."""
+    seeds = results.profile.seeds
+    found = [
+        *gains(results.scores, seeds, NETWORK, baseline, place=HOME),
+        *gains(results.published, seeds, NETWORK, baseline, place=f"on {SOURCE}"),
+    ]
+    photographs = f"{results.photographs}, {_published_photographs(results)}"
+    try:
+        elsewhere = scores_elsewhere(results)
+    except NotMeasuredError as error:
+        why = f"{why} {error}."
+    else:
+        found += gains(elsewhere, seeds, NETWORK, baseline, place=f"on {ELSEWHERE}")
+        photographs += f", {len({row.image for _, row in elsewhere})} test photographs of {ELSEWHERE}"
+    return over_gains(results, found, why, photographs=photographs, target="peers")
+
+
+def scores_elsewhere(results: Results) -> list[tuple[int | None, Score]]:
+    """Return the scores of the profile's runs and baselines on the test photographs of `ELSEWHERE`.
+
+    Raises:
+        NotMeasuredError: they do not exist; the message has the commands that make them.
+    """
+    rows: list[tuple[int | None, Score]] = []
+    baselines, runs = elsewhere_files(results.profile)
+    for path, seed in ((baselines, None), *zip(runs, results.profile.seeds, strict=True)):
+        if not path.is_file():
+            run = path.parent.relative_to(results.profile.results.parent.parent).as_posix()
+            option = " --baselines" if seed is None else ""
+            raise NotMeasuredError(
+                f"{ELSEWHERE} was not scored: `colorlib evaluate {run} --photos {ELSEWHERE}{option}` does it"
+            )
+        rows += [(seed, row) for row in read_scores(path)]
+    return rows
+
+
+def _published_photographs(results: Results) -> str:
+    images = {row.image for _, row in results.published if row.truth_chroma >= NEAR_GRAY_CHROMA}
+    return f"{len(images)} photographs of {SOURCE} that are not near gray"
 
 
 def gain_of_zhang(results: Results) -> Measurement:
-    """Measure the gain in mean PSNR of Zhang et al. (2016) over the network on photographs they published, in dB."""
-    colored = [row for row in results.published if row[1].truth_chroma >= NEAR_GRAY_CHROMA]
-    images = len({row.image for _, row in colored})
-    return over_photographs(
+    """Measure the gains of Zhang et al. (2016) over the network on photographs they published."""
+    seeds, place = results.profile.seeds, f"on {SOURCE}"
+    found = gains(results.published, seeds, ZHANG, NETWORK, place=place)
+    (true_l, *_) = gains(results.published, seeds, ZHANG, NETWORK_TRUE_L, place=place)
+    return over_gains(
         results,
-        results.paired_means(lambda theirs, ours: theirs.psnr - ours.psnr, ZHANG, NETWORK, scores=colored),
-        "{:+.2f} dB".format,
-        "On the same photographs the published results of Zhang et al. have a mean PSNR that differs by {number} from "
-        "the network's.",
-        photographs=f"{images} photographs of zhang2016 that are not near gray",
+        found,
+        f"The published results of Zhang et al., whose network learned from {IMAGENET}, are compared with the "
+        f"network's output; over its a and b with the true L, which they keep too, the gain in {true_l.text}.",
+        photographs=_published_photographs(results),
         target="peers",
     )
 
 
-def share_better_than_gray(results: Results) -> Measurement:
-    """Measure the share of the test photographs on which the network has a higher PSNR than gray."""
-    return over_photographs(
+def gain_over_lightweight(results: Results) -> Measurement:
+    """Measure the network's gains over the U-Net of profile `lightweight` on the same test photographs.
+
+    Raises:
+        NotMeasuredError: that profile was not scored, or on other seeds.
+    """
+    other = results.other(LIGHTWEIGHT)
+    seeds = [seed for seed in results.profile.seeds if seed in other.profile.seeds]
+    if not seeds or other.profile.photos != results.profile.photos:
+        raise NotMeasuredError(f"Profile {LIGHTWEIGHT} has other photographs or seeds than {results.profile.name}")
+    name = f"{LIGHTWEIGHT} network"
+    theirs = [
+        (seed, replace(row, method=name)) for seed, row in other.scores if seed in seeds and row.method == NETWORK
+    ]
+    found = gains([*results.scores, *theirs], seeds, NETWORK, name, place=HOME)
+    own, theirs_cost = (multiply_adds_per_pixel(each.profile.config) for each in (results, other))
+    return over_gains(
         results,
-        results.paired_means(lambda ours, gray: float(ours.psnr > gray.psnr), NETWORK, "gray"),
-        "{:.0%}".format,
-        "The network is closer to the truth than gray is on {number} of the test photographs.",
+        found,
+        f"The network is compared with a U-Net of {theirs_cost / own:.0%} of its multiply-adds, trained with as many "
+        "updates, but in LAB, on larger crops and with a falling learning rate.",
+        photographs=results.photographs,
+        target="table1",
     )
 
 
-def lost_colorfulness(results: Results) -> Measurement:
-    """Measure the share of the truth's colorfulness that the network's predictions lack."""
-    truth = results.summaries(NETWORK)[0].truth_colorfulness
-    return over_photographs(
-        results,
-        results.paired_means(lambda ours, _: (ours.truth_colorfulness - ours.colorfulness) / truth, NETWORK, "gray"),
-        "{:.0%}".format,
-        f"Predictions lack {{number}} of the truth's mean colorfulness of {truth:.1f}: where colors are ambiguous, the "
-        "squared error is least at their mean.",
-    )
-
-
-def lost_colorfulness_of_zhang(results: Results) -> Measurement:
-    """Measure the share of the truth's colorfulness that the published results of Zhang et al. (2016) lack."""
-    theirs = [row for _, row in results.published if row.method == ZHANG]
-    truth = fmean(row.truth_colorfulness for row in theirs)
-    measured = over_photographs(
-        results,
-        [mean_over_images([(row.truth_colorfulness - row.colorfulness) / truth for row in theirs])],
-        "{:.0%}".format,
-        f"Their colorizations lack {{number}} of the truth's mean colorfulness of {truth:.1f}.",
-        photographs=f"{len(theirs)} photographs of zhang2016",
-        target="peers",
-    )
-    # None of our runs is part of it.
-    return replace(measured, seeds=None, updates=None, crop_size=None)
-
-
-def gain_in_color_difference(results: Results) -> Measurement:
-    """Measure the mean ΔE00 of the training photographs' mean color less that of the network."""
-    return over_photographs(
-        results,
-        results.paired_means(lambda mean, ours: mean.delta_e00 - ours.delta_e00, "mean chroma", NETWORK),
-        "{:+.2f}".format,
-        "The mean ΔE00 of one color for all pixels differs by {number} from the network's.",
-    )
-
-
-def lost_ssim(results: Results) -> Measurement:
-    """Measure the SSIM of the network's colors on the photograph's own L less that of the raw RGB output."""
-    return over_photographs(
-        results,
-        results.paired_means(lambda true_l, raw: true_l.ssim - raw.ssim, NETWORK_TRUE_L, NETWORK),
-        "{:.3f}".format,
-        "The same colors on the photograph's own L have an SSIM higher by {number}: detail that the input held is lost "
-        "on the way through the network.",
-    )
-
-
-PORTRAITS = ("grace_hopper", "astronaut")
-"""Bundled photographs of a face."""
-SMALL = "bundled@256"
-"""Photographs that `gain_on_faces` colors: the small ones say as much in a third of the time."""
-
-
-def gain_on_faces(results: Results) -> Measurement:
-    """Measure the gain in PSNR over gray on portraits less that on others, none of them trained on, in dB."""
-    seeds = results.profile.seeds
-    splits = ("test",) if results.profile.photos == "bundled" else ("train", "val", "test")
-    photos = [photo for split in splits for photo in open_photos(SMALL, split) if "motorcycle" not in photo.name]
-    gains = []
-    for seed in seeds:
-        # Color each photograph
-        colorize = load_run(results.profile.run(seed))
-        gain = {}
-        for photo in photos:
-            truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
-            light = lightness(truth).unsqueeze(0)
-            ours, gray = (psnr_of(mse(to_bytes(rgb), truth)) for rgb in (colorize(light)[0], gray_rgb(light)[0]))
-            gain[photo.name] = ours - gray
-        # Compare the portraits with the others
-        faces = [value for name, value in gain.items() if Path(name).stem in PORTRAITS]
-        others = [value for name, value in gain.items() if Path(name).stem not in PORTRAITS]
-        gains.append(fmean(faces) - fmean(others))
+def lost_colorfulness_of_published(results: Results) -> Measurement:
+    """Measure the share of the truth's colorfulness that published colorizers lack: their mean, over colorizers."""
+    lacks = {}
+    for method in (name for name in PEERS if name != GRAY_AS_PUBLISHED):
+        rows = [row for _, row in results.published if row.method == method and row.truth_chroma >= NEAR_GRAY_CHROMA]
+        truth = fmean(row.truth_colorfulness for row in rows)
+        lacks[method] = mean_over_images([(row.truth_colorfulness - row.colorfulness) / truth for row in rows])
+    values = [lack.value for lack in lacks.values()]
+    error = over_seeds(values)
+    assert error is not None
+    low, high = error.interval(fmean(values))
+    listed = ", ".join(f"{method} {lack.value:.0%} [{lack.low:.0%}, {lack.high:.0%}]" for method, lack in lacks.items())
     return Measurement(
-        value=round(fmean(gains), 3),  # computed by a network: further digits depend on the processor
-        text=f"{fmean(gains):+.2f} dB",
-        why=f"On {_count(faces, 'portrait')} the gain over gray is {abs(fmean(gains)):.2f} dB "
-        f"{'higher' if fmean(gains) > 0 else 'lower'} than on {_count(others, 'other photograph')}: too few to say "
-        "anything of faces.",
-        command=results.command("figures2_3"),
-        sd=round(stdev(gains), 3) if len(gains) > 1 else None,
-        seeds=len(gains),
-        photographs=f"{len(photos)} bundled photographs that were not trained on",
-        updates=results.profile.config.updates,
-        crop_size=results.profile.config.crop_size,
+        value=fmean(values),
+        show="{:.0%}".format,
+        why=f"Of the truth's mean colorfulness they lack: {listed} (95 % over photographs).",
+        command=results.command("peers"),
+        low=low,
+        high=high,
+        over=f"over {len(values)} colorizers",
+        photographs=_published_photographs(results),
     )
 
 
-def _count(values: Sequence[float], noun: str) -> str:
-    return f"{len(values)} {noun}{'' if len(values) == 1 else 's'}"
+def gain_of_own_domain(results: Results) -> Measurement:
+    """Measure the gain in PSNR of training on the domain that is scored, over training elsewhere, in dB.
+
+    It is the smaller of the gains on the sources of `DOMAINS`; the sentence gives all.
+
+    Raises:
+        NotMeasuredError: a source was not scored.
+    """
+    found: dict[str, Gain] = {}
+    for name in DOMAINS:
+        there = results.other(name)
+        source = there.profile.photos
+        if source == results.profile.photos:
+            raise NotMeasuredError(f"Profile {results.profile.name} is trained on {source} itself")
+        rows: list[tuple[int | None, Score]] = [
+            (None, replace(row, method=OWN)) for _, row in there.scores if row.method == NETWORK
+        ]
+        for seed in results.profile.seeds:
+            path = cross_dataset_scores(results.profile, there.profile, seed)
+            if not path.is_file():
+                run = f"results/{results.profile.name}/seed-{seed}"
+                raise NotMeasuredError(f"`colorlib evaluate {run} --photos {source}` was not run")
+            rows += [(seed, row) for row in read_scores(path) if row.method == NETWORK]
+        found[source] = gains(rows, results.profile.seeds, OWN, NETWORK, place=f"on {source}")[0]
+    smallest = min(found.values(), key=lambda gain: gain.value)
+    return Measurement(
+        value=smallest.value,
+        show="{:+.2f} dB".format,
+        why="Training on photographs of the same source, in one run each, changes the "
+        f"{', the '.join(f'{gain.text} {gain.place}' for gain in found.values())}, against the network trained on "
+        f"{results.profile.photos}.",
+        command=results.command("sources"),
+        low=smallest.low,
+        high=smallest.high,
+        over="over photographs and the seeds trained elsewhere",
+        seeds=len(results.profile.seeds),
+        photographs=" and ".join(f"test photographs of {source}" for source in found),
+        updates=results.updates,
+    )
 
 
+OWN = "network of this domain"
+"""Method label of a network that was trained on the source that is scored."""
 REFERENCE = "paper"
 """The point of a sweep that changes nothing."""
-OTHER_LOSSES = ("l1", "perceptual-random", "adversarial")
-"""Points of the sweep `outlook` that are trained with another loss than the squared error."""
+NAMED_LOSSES = ("perceptual-random", "adversarial")
+"""Points of the sweep `outlook` that are trained with a loss that the paper names (Sec. III.C)."""
 
 
 def gain_of_augmentation(results: Results) -> Measurement:
     """Measure the change in MSE on validation photographs when training has no flips and turns."""
-    return _change(
-        results, "augmentation", "none", "MSE", "{:+.4f}".format,
-        "Without flips and turns the MSE changes by {number}, the PSNR by {psnr}.",
-    )  # fmt: skip
+    return _change(results, "augmentation", "none", "MSE", "{:+.4f}".format, "Training without flips and turns")
 
 
-def gain_over_other_losses(results: Results) -> Measurement:
-    """Measure the gain in PSNR of the squared error over the best of the other losses, in dB."""
-    show = "{:+.2f} dB".format
-    changes = {point: _change(results, "outlook", point, "PSNR of MSE", show, "{number}") for point in OTHER_LOSSES}
-    best = max(changes.values(), key=lambda change: change.value)
-    assert best.low is not None
-    assert best.high is not None
-    low, high = -best.high, -best.low
+def gain_over_named_losses(results: Results) -> Measurement:
+    """Measure the gain in PSNR of the squared error over the better of the losses that the paper names, in dB."""
+    losses = [_loss_against_squared_error(results, point) for point in NAMED_LOSSES]
+    lowest = min(losses, key=lambda loss: loss.value)
     return replace(
-        best,
-        value=-best.value,
-        text=show(-best.value) + best.text.removeprefix(show(best.value)),
-        low=low,
-        high=high,
-        interval=f"{show(low)} to {show(high)} (95 % over seeds)",
-        why="Another loss changes the PSNR of the pooled MSE: "
-        + ", ".join(f"{point} by {change.why}" for point, change in changes.items())
-        + ".",
+        lowest, why=f"{' '.join(loss.why for loss in losses)} The perceptual loss here compares random features."
     )
 
 
+def gain_over_l1(results: Results) -> Measurement:
+    """Measure the gain in PSNR of the squared error over the absolute error, in dB."""
+    return _loss_against_squared_error(results, "l1")
+
+
+def _loss_against_squared_error(results: Results, point: str) -> Measurement:
+    """Return the gain in PSNR of the squared error over a point that has another loss, in dB."""
+    change = _change(results, "outlook", point, "PSNR of MSE", "{:+.2f} dB".format, f"The loss {point}")
+    assert change.low is not None
+    assert change.high is not None
+    return replace(change, value=-change.value, low=-change.high, high=-change.low)
+
+
 def gain_of_skip_connections(results: Results) -> Measurement:
-    """Measure the change in SSIM of the raw RGB output with skip connections."""
+    """Measure the change in SSIM with skip connections, of the colors on the true L: no detail of L is counted."""
     return _change(
-        results, "outlook", "skip", "SSIM", "{:+.3f}".format,
-        "With skip connections the SSIM of the network's picture changes by {number}, its PSNR by {psnr}.",
+        results, "outlook", "skip", "SSIM", "{:+.4f}".format, "With the true L, adding skip connections",
+        method=NETWORK_TRUE_L,
     )  # fmt: skip
 
 
@@ -269,10 +277,7 @@ def gain_of_perceptual_loss(results: Results) -> Measurement:
     """
     show = "{:+.1f}".format
     try:
-        return _change(
-            results, "perceptual", "perceptual", "colorfulness", show,
-            "Trained on a perceptual loss, the colorfulness changes by {number}, the PSNR by {psnr}.",
-        )  # fmt: skip
+        return _change(results, "perceptual", "perceptual", "colorfulness", show, "Training on a perceptual loss")
     except NotMeasuredError as error:
         try:
             random = _PointChanges(results, "outlook", "perceptual-random").of("colorfulness")
@@ -283,41 +288,22 @@ def gain_of_perceptual_loss(results: Results) -> Measurement:
         seeds = f"{len(random)} seeds" if len(random) >= ENOUGH else f"{len(random)} of {ENOUGH} seeds"
         raise NotMeasuredError(
             f"{error}. With randomly weighted features in their place the colorfulness changes by {show(fmean(random))}"
-            f"{spread_text(random, show)} ({seeds})"
+            f" ({seeds})"
         ) from error
 
 
 def gain_of_adversarial_loss(results: Results) -> Measurement:
     """Measure the change in colorfulness with a discriminator."""
     return _change(
-        results, "outlook", "adversarial", "colorfulness", "{:+.1f}".format,
-        "Trained against a discriminator, the colorfulness changes by {number}, the PSNR by {psnr}.",
-    )  # fmt: skip
+        results, "outlook", "adversarial", "colorfulness", "{:+.1f}".format, "Training against a discriminator"
+    )
 
 
 def gain_of_lab(results: Results) -> Measurement:
-    """Measure the change in PSNR, in dB, when a and b are predicted instead of R, G and B: raw outputs compared."""
+    """Measure the change in PSNR, in dB, when a and b are predicted instead of R, G and B: network outputs compared."""
     return _change(
-        results, "outlook", "lab", "PSNR of MSE", "{:+.2f} dB".format,
-        "Predicting a and b changes the PSNR by {number} against RGB as printed, and by {true_l} against RGB's own a "
-        "and b with the true L.",
-    )  # fmt: skip
-
-
-def gain_of_more_photographs(results: Results) -> Measurement:
-    """Measure the change in PSNR, in dB, when ImageNet photographs are added to the training, at equal updates.
-
-    Where the paper's network was not trained so, the U-Net of the sweep `data_scaling` decides.
-    """
-    show, why = "{:+.2f} dB".format, "on ImageNet's photographs besides, at equal updates, changes the PSNR by"
-    try:
-        return _change(results, "more_data", "both", "PSNR of MSE", show, f"Training {why} {{number}}.")
-    except NotMeasuredError as error:
-        try:
-            unet = f"Training the U-Net within the paper's budget {why} {{number}}."
-            return _change(results, "data_scaling", "and-imagenet", "PSNR of MSE", show, unet, reference="all")
-        except NotMeasuredError as other:
-            raise NotMeasuredError(f"{error}. With the U-Net: {other}") from error
+        results, "outlook", "lab", "PSNR of MSE", "{:+.2f} dB".format, "Predicting a and b instead of R, G and B"
+    )
 
 
 class _PointChanges:
@@ -345,54 +331,65 @@ class _PointChanges:
         return [float(value) for value in self._changed[self._changed["method"] == method][column]]
 
 
+CHANGE_FORMATS: dict[str, Callable[[float], str]] = {
+    "MSE": "{:+.4f}".format,
+    "PSNR of MSE": "{:+.2f} dB".format,
+    "mean PSNR": "{:+.2f} dB".format,
+    "SSIM": "{:+.4f}".format,
+    "ΔE00": "{:+.2f}".format,
+    "colorfulness": "{:+.1f}".format,
+}
+"""Column of a sweep's summary -> the format of its change."""
+
+
 def _change(
     results: Results,
     sweep: str,
     point: str,
     column: str,
     show: Callable[[float], str],
-    why: str,
-    reference: str = REFERENCE,
+    what: str,
+    *,
+    method: str = NETWORK,
 ) -> Measurement:
-    """Return the mean over seeds of a column's change, with its interval.
+    """Return the mean over seeds of a column's change, with its interval; the sentence gives all measures.
 
     Args:
         results: of the profile that is judged.
         sweep: a sweep.
-        point: the point that is compared with `reference`.
+        point: the point that is compared with `REFERENCE`.
         column: a column of the sweep's summary.
         show: formats the change.
-        why: the sentence about the claim; `{number}` in it becomes the formatted change, `{psnr}` that of the PSNR of
-            the pooled MSE and `{true_l}` the same with the true L.
-        reference: a point of the sweep.
+        what: the change of the point, as the subject of a sentence.
+        method: the network's output, or its a and b with the true L.
 
     Raises:
         NotMeasuredError: the sweep, or the point, has fewer than `ENOUGH` seeds.
     """
-    changes = _PointChanges(results, sweep, point, reference)
-    values = changes.of(column)
+    changes = _PointChanges(results, sweep, point)
+    values = changes.of(column, method)
     if len(values) < ENOUGH:
         so_far = f" ({column} {show(fmean(values))} so far)" if values else ""
         raise NotMeasuredError(
             f"There are {len(values)} of the {ENOUGH} seeds that a difference is claimed on{so_far}; "
             f"{changes.command} SEEDS={','.join(map(str, range(ENOUGH)))} makes them"
         )
-    low, high = students_interval(values)
+    error = over_seeds(values)
+    assert error is not None
+    low, high = error.interval(fmean(values))
     of = changes.of_point.iloc[0].to_dict()
-    number = show(fmean(values))
+    listed = ", ".join(
+        f"{name} by {form(fmean(changes.of(name, method)))}" for name, form in CHANGE_FORMATS.items() if name != "MSE"
+    )
     return Measurement(
         value=fmean(values),
-        text=number + spread_text(values, show),
-        why=why.format(
-            number=number,
-            psnr=f"{fmean(changes.of('PSNR of MSE')):+.2f} dB",
-            true_l=f"{fmean(changes.of('PSNR of MSE', NETWORK_TRUE_L)):+.2f} dB",
-        ),
+        show=show,
+        why=f"{what} changes {listed}.",
         command=changes.command,
         low=low,
         high=high,
-        interval=f"{show(low)} to {show(high)} (95 % over seeds)",
-        sd=stdev(values),
+        over=SEEDS_ALONE,
+        error=error,
         seeds=len(values),
         photographs=photographs(of),
         updates=int(of["updates"]),
@@ -402,11 +399,10 @@ def _change(
 MEASUREMENTS: dict[str, Callable[[Results], Measurement]] = {
     function.__name__: function
     for function in (
-        mse_on_test, psnr_of_test_mse, mean_psnr_on_test, error_over_training_loss, gain_over_mean_chroma,
-        gain_over_look_up_table, gain_of_zhang, share_better_than_gray, lost_colorfulness,
-        lost_colorfulness_of_zhang, gain_in_color_difference, lost_ssim, gain_on_faces, gain_of_augmentation,
-        gain_over_other_losses, gain_of_skip_connections, gain_of_perceptual_loss, gain_of_adversarial_loss,
-        gain_of_lab, gain_of_more_photographs,
+        mse_on_test, psnr_of_test_mse, error_over_training_loss, gain_over_mean_chroma, gain_over_look_up_table,
+        gain_of_zhang, gain_over_lightweight,
+        lost_colorfulness_of_published, gain_of_own_domain, gain_of_augmentation, gain_over_named_losses, gain_over_l1,
+        gain_of_skip_connections, gain_of_perceptual_loss, gain_of_adversarial_loss, gain_of_lab,
     )
 }  # fmt: skip
 """Measurements by the names that paper/claims.yaml uses."""

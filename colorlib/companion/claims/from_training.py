@@ -4,15 +4,23 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import torch
+from torch import nn
 
 from colorlib import rng
 from colorlib.companion import paper
 from colorlib.companion.claims.measurement import Measurement, epochs_between, over_epochs
-from colorlib.companion.costs import Pix2pixUNet, multiply_adds, receptive_field
-from colorlib.companion.results import NotMeasuredError, Results
+from colorlib.companion.costs import (
+    IizukaNetwork,
+    LarssonTrunk,
+    Pix2pixUNet,
+    ZhangNetwork,
+    multiply_adds,
+    receptive_field,
+)
+from colorlib.companion.results import Results
 from colorlib.config import RunConfig
 from colorlib.metrics import psnr_of
 from colorlib.model import parameter_count
@@ -30,7 +38,7 @@ def output_size_kept(results: Results) -> Measurement:
         equal = [network(torch.rand(1, 1, *size)).shape == (1, 3, *size) for size in SIZES]
     return Measurement(
         value=fmean(equal),
-        text=f"{sum(equal)} of {len(equal)} sizes",
+        show=lambda _: f"{sum(equal)} of {len(equal)} sizes",
         why=f"L alone goes in, and {sum(equal)} of {len(equal)} sizes come out as they were, with three channels.",
         command="colorlib claims",
     )
@@ -45,7 +53,7 @@ def output_range(results: Results) -> Measurement:
     share = float(((values >= 0) & (values <= 1)).double().mean())
     return Measurement(
         value=share,
-        text=f"{share:.0%} of the values",
+        show="{:.0%} of the values".format,
         why=f"Of {values.numel():,} output values {share:.0%} lie in [0, 1].",
         command="colorlib claims",
     )
@@ -56,36 +64,49 @@ def parameters(results: Results) -> Measurement:
     count = parameter_count(results.network())
     return Measurement(
         value=count,
-        text=f"{count:,}",
+        show="{:,.0f}".format,
         why=f"The layers as the paper lists them hold {count:,} weights and biases, which rounds to "
         f"{round(count, -5) // 1000} thousand.",
         command="colorlib claims",
     )
 
 
-def parameters_over_unet(results: Results) -> Measurement:
-    """Measure the network's parameters as a share of those of pix2pix's U-Net (Isola et al. 2017)."""
+COMPARED_NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "Zhang et al. 2016": ZhangNetwork,
+    "Iizuka et al. 2016": IizukaNetwork,
+    "the U-Net of pix2pix": Pix2pixUNet,
+}
+"""Networks that the paper names, whose layers are known: its references 1, 3 and 10."""
+
+
+def parameters_over_others(results: Results) -> Measurement:
+    """Measure the network's parameters as a share of those of the smallest of `COMPARED_NETWORKS`."""
     with torch.device("meta"):
-        unet = Pix2pixUNet()
-    ours, theirs = parameter_count(results.network()), parameter_count(unet)
+        others = {name: parameter_count(build()) for name, build in COMPARED_NETWORKS.items()}
+    ours, smallest = parameter_count(results.network()), min(others.values())
+    listed = ", ".join(f"{name} {count:,}" for name, count in others.items())
     return Measurement(
-        value=ours / theirs,
-        text=f"{ours / theirs:.3f}",
-        why=f"It has {ours:,} parameters where pix2pix's U-Net has {theirs:,}.",
+        value=ours / smallest,
+        show="{:.3f}".format,
+        why=f"It has {ours:,} parameters; others: {listed}.",
         command="colorlib claims",
     )
 
 
-def multiply_adds_over_unet(results: Results) -> Measurement:
-    """Measure the network's multiply-adds as a multiple of those of pix2pix's U-Net (Isola et al. 2017)."""
+def multiply_adds_over_others(results: Results) -> Measurement:
+    """Measure the network's multiply-adds as a multiple of those of the most expensive of `COMPARED_NETWORKS`."""
     side = 256
     with torch.device("meta"):
-        ours, theirs = (multiply_adds(net, side, side) for net in (results.network(), Pix2pixUNet()))
+        ours = multiply_adds(results.network(), side, side)
+        others = {name: multiply_adds(build(), side, side) for name, build in COMPARED_NETWORKS.items()}
+        trunk = multiply_adds(LarssonTrunk(), side, side)
+    listed = ", ".join(f"{name} {count / 1e9:.1f} G ({ours / count:.1f} ×)" for name, count in others.items())
     return Measurement(
-        value=ours / theirs,
-        text=f"{ours / theirs:.1f} ×",
+        value=ours / max(others.values()),
+        show=lambda smallest: f"{smallest:.1f} to {ours / min(others.values()):.1f} ×",
         why=f"At full resolution in every layer it takes {ours / 1e9:.1f} G multiply-adds for a {side} × {side} image "
-        f"({ours / side**2:,.0f} per pixel), the U-Net, which works on smaller maps, {theirs / 1e9:.1f} G.",
+        f"({ours / side**2:,.0f} per pixel); the networks that it builds on work on smaller maps: {listed}. Larsson et "
+        f"al. 2016 need at least {trunk / 1e9:.1f} G, those of VGG-16 (at most {ours / trunk:.1f} ×).",
         command="colorlib claims",
     )
 
@@ -95,7 +116,9 @@ def receptive_width(results: Results) -> Measurement:
     width = receptive_field(results.network().double(), reach=16)
     return Measurement(
         value=width,
-        text=f"{width} pixels",
+        show="{:.0f} pixels".format,
+        low=width,
+        high=width,
         why=f"Changing one input pixel changes {width} × {width} outputs and no other: what lies farther than "
         f"{width // 2} pixels away cannot matter, whatever it shows.",
         command="colorlib claims",
@@ -107,9 +130,20 @@ def psnr_of_paper_mse(results: Results) -> Measurement:
     value = psnr_of(paper.MSE)
     return Measurement(
         value=value,
-        text=f"{value:.2f} dB",
-        why=f"-10·log10({paper.MSE}) is {value:.2f} dB, so the printed PSNR is that of a pooled MSE, not a mean of "
-        "the photographs' PSNRs.",
+        show="{:.2f} dB".format,
+        why=f"-10·log10({paper.MSE}) is {value:.2f} dB: the printed PSNR is what that of a pooled MSE comes to. A mean "
+        "of the photographs' PSNRs could have this value too.",
+        command="colorlib claims",
+    )
+
+
+def reported_epochs(results: Results) -> Measurement:
+    """Compute the share of the paper's epochs (Sec. III.E) that its loss and Figure 1 are of."""
+    return Measurement(
+        value=paper.EPOCH / paper.EPOCHS,
+        show=lambda _: f"{paper.EPOCH} of {paper.EPOCHS} epochs",
+        why=f"Training has {paper.EPOCHS} epochs, the loss that is reported and the figure end at epoch {paper.EPOCH}; "
+        "which of the two weights gave Table I is not said.",
         command="colorlib claims",
     )
 
@@ -157,47 +191,17 @@ def fall_after_epoch_40(results: Results) -> Measurement:
     )
 
 
-def cpu_loss_ratio_at_40(results: Results) -> Measurement:
-    """Measure the validation loss of profile `cpu` at epoch 40, of fewer updates each, over the profile's own."""
-    shorter = results.other("cpu")
-    if shorter.profile == results.profile:
-        raise NotMeasuredError("This profile is the one that others are compared with")
-    then = fmean(fmean(epochs_between(history, 31, 40, "validation_loss")) for history in shorter.histories)
-    updates = int(epochs_between(shorter.histories[0], 40, 40, "updates")[0])
-    own = int(epochs_between(results.histories[0], 40, 40, "updates")[0])
-    return over_epochs(
-        results,
-        lambda history: then / fmean(epochs_between(history, 31, 40, "validation_loss")),
-        "{:.2f} ×".format,
-        f"After 40 epochs of {updates:,} updates in all the validation loss is {{number}} that after 40 epochs of "
-        f"{own:,}: an epoch is worth what its updates are, and the paper does not say how many it had.",
-    )
-
-
-def noise_of_last_epochs(results: Results) -> Measurement:
-    """Measure the standard deviation of the last ten epochs' validation losses, as a share of their mean."""
-
-    def noise(history: list[dict[str, float]]) -> float:
-        last = [row["validation_loss"] for row in history[-10:]]
-        return stdev(last) / fmean(last)
-
-    return over_epochs(
-        results,
-        noise,
-        "{:.1%}".format,
-        "Over the last ten epochs the validation loss varies by {number} of its mean (one standard deviation), because "
-        "the learning rate stays constant: the last epoch's weights are one draw of these.",
-    )
-
-
 def resumed_bytes(results: Results) -> Measurement:
     """Measure the share of a small run's result files that an interruption does not change."""
     equal = equal_files_after_interruption()
     return Measurement(
         value=fmean(equal.values()),
-        text=f"{sum(equal.values())} of {len(equal)} files",
+        show=lambda _: f"{sum(equal.values())} of {len(equal)} files",
+        low=fmean(equal.values()),
+        high=fmean(equal.values()),
         why=f"A training killed without warning and started again left {' and '.join(equal)}, of which "
-        f"{sum(equal.values())} of {len(equal)} have the bytes of an undisturbed run's.",
+        f"{sum(equal.values())} of {len(equal)} have the bytes of an undisturbed run's; the paper's own program is not "
+        "public.",
         command="colorlib claims",
         photographs="training photographs of bundled",
         seeds=1,
@@ -232,9 +236,9 @@ def equal_files_after_interruption() -> dict[str, bool]:
 MEASUREMENTS: dict[str, Callable[[Results], Measurement]] = {
     function.__name__: function
     for function in (
-        output_size_kept, output_range, parameters, parameters_over_unet, multiply_adds_over_unet,
-        receptive_width, psnr_of_paper_mse, training_loss_at_40, fall_by_epoch_10, fall_after_epoch_40,
-        cpu_loss_ratio_at_40, noise_of_last_epochs, resumed_bytes,
+        output_size_kept, output_range, parameters, parameters_over_others, multiply_adds_over_others,
+        receptive_width, psnr_of_paper_mse, reported_epochs, training_loss_at_40, fall_by_epoch_10,
+        fall_after_epoch_40, resumed_bytes,
     )
 }  # fmt: skip
 """Measurements by the names that paper/claims.yaml uses."""

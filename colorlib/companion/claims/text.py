@@ -25,21 +25,27 @@ MARKS = (
         verdict="reproduced",
         sign="=",
         kind="reproduced",
-        meaning="What was measured equals what the paper says, after the paper's own rounding; an order, a bound or a "
-        "shape that it states is there.",
+        meaning="The whole interval of what was measured equals what the paper says, after the paper's own rounding, "
+        "or lies on the side of the bound that it states.",
     ),
     Mark(
         verdict="within tolerance",
         sign="≈",
         kind="tolerance",
-        meaning="Not equal, but inside the tolerance that stands beside the claim; of an order, that the interval "
-        "leaves it open.",
+        meaning="Not that, but the whole interval lies inside the tolerance that the claim has.",
+    ),
+    Mark(
+        verdict="undecided",
+        sign="~",
+        kind="undecided",
+        meaning="The interval lies neither wholly inside nor wholly outside: these data cannot tell. The reason gives "
+        "the smallest effect that they could have shown.",
     ),
     Mark(
         verdict="differs (on our data)",
         sign="≠",
         kind="differs",
-        meaning="What was measured is something else. The paper's photographs are unknown and may be the reason.",
+        meaning="The whole interval lies outside. The paper's photographs are unknown and may be the reason.",
     ),
     Mark(
         verdict="contradicted",
@@ -56,7 +62,7 @@ MARKS = (
     ),
 )
 """The verdicts in the order in which they are counted."""
-BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "ordering": "above"}
+BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "ordering": "above", "better": "above"}
 """Relations that bound the measured number, in words; the others compare it with the paper's value."""
 
 
@@ -101,15 +107,20 @@ def counts_sentence(claims: Mapping[str, Any]) -> str:
     """Return one sentence with the count of each verdict."""
     counts: dict[str, int] = claims["counts"]
     parts = [f"{count} {name}" for name, count in counts.items() if count]
-    return f"The paper's {sum(counts.values())} claims and their verdicts: {', '.join(parts)}."
+    return (
+        f"The paper's {sum(counts.values())} claims, which rest on {claims['measurements']} independent measurements, "
+        f"and their verdicts: {', '.join(parts)}."
+    )
 
 
 def held_to(claim: Mapping[str, Any]) -> str:
-    """Return the criterion of a claim as a sentence: its bound, if it has one, and the tolerance with its reason."""
+    """Return the criterion of a claim as a sentence: bound, tolerance with its reason, and when it was fixed."""
     bound = ""
     if claim["value"] is not None and claim["relation"] in BOUNDS:
         bound = f"{BOUNDS[claim['relation']]} {claim['value']:,.10g}"
     parts = [part for part in (bound, claim["tolerance_text"]) if part]
+    if parts and claim["fixed"]:
+        parts.append(f"fixed {claim['fixed']} these results were known")
     return f"Held to: {'; '.join(parts).rstrip('.')}." if parts else ""
 
 
@@ -117,7 +128,7 @@ def uncertainty(claim: Mapping[str, Any]) -> str:
     """Return the interval of the measured number and the number of seeds, as a phrase."""
     parts = [claim["interval_text"]] if claim["interval_text"] else []
     if claim["seeds"] is not None:
-        parts.append("1 seed" if claim["seeds"] == 1 else f"{claim['seeds']} seeds, ± their standard deviation")
+        parts.append("1 seed" if claim["seeds"] == 1 else f"{claim['seeds']} seeds")
     return "; ".join(parts)
 
 
@@ -144,15 +155,16 @@ def summary(judged: Mapping[str, Any]) -> str:
 
 def _item(entry: Mapping[str, Any]) -> str:
     name = entry["id"].replace("-", " ")
-    return f"{name} ({entry['value_text']}: {entry['measured_text']})" if entry["measured"] is not None else name
+    return f"{name} ({entry['value_text']}: {measured_text(entry)})" if entry["measured"] is not None else name
 
 
 def _subject(judged: Mapping[str, Any]) -> str:
     """Return a sentence with the number of claims and the runs that decide them."""
     seeds = ", ".join(map(str, judged["seeds"]))
     return (
-        f"{len(judged['claims'])} claims, judged by profile `{judged['profile']}`: {judged['updates']:,} updates on "
-        f"{judged['photographs']}, seed{'s' if len(judged['seeds']) > 1 else ''} {seeds}."
+        f"{len(judged['claims'])} claims on {judged['measurements']} independent measurements, judged by profile "
+        f"`{judged['profile']}`: {judged['updates']:,} updates on {judged['photographs']}, "
+        f"seed{'s' if len(judged['seeds']) > 1 else ''} {seeds}."
     )
 
 
@@ -162,21 +174,25 @@ def markdown(judged: Mapping[str, Any]) -> str:
     lines = [
         f"{_subject(judged)} {counted}.",
         "",
-        "| the paper says | section | paper | measured | verdict |",
-        "|---|---|---|---|---|",
+        "| the paper says | section | paper | measured | criterion fixed | verdict |",
+        "|---|---|---|---|---|---|",
     ]
     for entry in judged["claims"]:
         lines.append(
             f"| {entry['says']} | {entry['section']} | {entry['value_text'] or '–'} | {measured_text(entry)} | "
-            f"{entry['verdict']} |"
+            f"{entry['fixed'] or '–'} | {entry['verdict']} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def measured_text(entry: Mapping[str, Any]) -> str:
-    """Return the measured number as text, with its number of seeds."""
+    """Return the measured number as text, with its interval and its number of seeds."""
     text: str = entry["measured_text"]
-    return f"{text} (n = {entry['seeds']})" if entry["seeds"] and entry["measured"] is not None else text
+    if entry["measured"] is None:
+        return text
+    if entry["interval_text"]:
+        text += f" [{entry['interval_text'].partition(' (')[0]}]"
+    return f"{text} (n = {entry['seeds']})" if entry["seeds"] else text
 
 
 def terminal(judged: Mapping[str, Any]) -> str:
@@ -191,7 +207,7 @@ def terminal(judged: Mapping[str, Any]) -> str:
         if entry["measured"] is not None:
             paper = f"paper: {entry['value_text']}; " if entry["value_text"] else ""
             interval = f", {entry['interval_text']}" if entry["interval_text"] else ""
-            lines.append(f"  {'':<22} {paper}measured: {measured_text(entry)}{interval}")
+            lines.append(f"  {'':<22} {paper}measured: {entry['measured_text']}{interval}")
         lines.append(f"  {'':<22} {entry['why']}")
     lines.append("\n" + ", ".join(f"{count} {verdict}" for verdict, count in judged["counts"].items()))
     return "\n".join(lines).lstrip("\n")

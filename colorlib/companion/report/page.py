@@ -175,7 +175,7 @@ def _summary(profile: Profile, claims: Mapping[str, Any] | None) -> list[str]:
 
     def error(row: Any) -> str:
         return (
-            f"an MSE of {row['MSE']:.4f} ({row['PSNR of MSE']:.2f} dB; 95 % interval over images "
+            f"an MSE of {row['MSE']:.4f} ({row['PSNR of MSE']:.2f} dB; 95 % interval "
             f"{row['MSE low']:.4f} to {row['MSE high']:.4f})"
         )
 
@@ -235,7 +235,7 @@ MARKERS = re.compile(r"(<!-- (?P<section>\w+) of results/(?P<profile>\S+) -->\n)
 """Lines of README.md between which a section is generated from a profile's results."""
 HEADLINE_METHODS = ("gray", "mean chroma", "look-up table", "network")
 HEADLINE_COLUMNS = {"PSNR of MSE": 2, "SSIM": 3, "ΔE00": 2}
-"""Rows and columns of README.md's table, beside the paper's row and the MSE."""
+"""Rows and columns of README.md's table, apart from the paper's row and the MSE."""
 
 
 def current(readme: str, root: Path | None = None) -> str:
@@ -272,11 +272,11 @@ def _headline_table(profile: Profile) -> str:
     columns = [
         Column(name="method"),
         Column(name="MSE", digits=4),
-        *(Column(name=name, digits=digits, interval=False) for name, digits in HEADLINE_COLUMNS.items()),
+        *(Column(name=name, digits=digits) for name, digits in HEADLINE_COLUMNS.items()),
     ]
     caption = (
-        f"{scored_photographs(profile)}; in brackets the 95 % bootstrap interval over photographs, ± the standard "
-        "deviation over seeds, PSNR in dB."
+        f"{scored_photographs(profile)}; in brackets the 95 % interval over photographs and, for the network, seeds; "
+        "PSNR in dB."
     )
     return Table(data=rows, columns=columns, caption=caption[0].upper() + caption[1:]).markdown()
 

@@ -55,12 +55,12 @@ def test_a_row_for_each_data_set_with_errors_side_by_side(profile: Profile):
     names = [row[0][0] for row in rows]
     for name, facts in zip(names, (("bsds500", "10,000"), ("cifar10", "10,000"), ("bundled", " 1,000 ")), strict=True):
         assert all(fact in name for fact in facts)
-    assert [row[-2][0] for row in rows] == ["0.0060 ± 0.0000", "0.0040", "0.0120"]
+    assert [row[-2][0] for row in rows] == ["0.0060", "0.0040", "0.0120"]
     assert "bsds500" in table.heads[-1]
     assert [row[-1] == ("–", "") for row in rows] == [True, False, False]
     for row in rows[1:]:
         value, interval = row[-1]
-        assert value == "0.0100 ± 0.0000"
+        assert value == "0.0100"
         assert interval.startswith("[")
     gray = table.heads.index("gray")
     assert {row[gray][0] for row in rows} == {"0.0098"}

@@ -25,7 +25,7 @@ from colorlib.runs import csv_text
 SEEDS = (0, 1, 2)
 WEIGHTS = np.array([0.9, 1.0, 1.1])
 BASELINES = {"gray": 0.0080, "mean chroma": 0.0070, "look-up table": 0.0065}
-VERDICTS = ("beats", "matches", "behind")
+VERDICTS = ("beats", "is not shown to differ", "behind")
 
 
 def write_profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> Profile:
@@ -64,22 +64,24 @@ def verdicts(sentence: str) -> list[str]:
     return [verdict for verdict in VERDICTS if verdict in sentence]
 
 
-@pytest.mark.parametrize(("error", "verdict"), [(0.0050, "beats"), (0.0070, "behind"), (0.0060, "matches")])
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(0.0050, "beats"), (0.0070, "behind"), (0.0060, "is not shown to differ")]
+)
 def test_the_interval_decides(tmp_path: Path, error: float, verdict: str):
     sentences = lightweight.comparisons(compared(tmp_path, error))
     assert ["true L" in sentence for sentence in sentences] == [False, True]
     for sentence in sentences:
         assert verdicts(sentence) == [verdict]
-        assert sentence.startswith(LIGHTWEIGHT)
+        assert LIGHTWEIGHT in sentence
         assert "7%" in sentence, "of the paper's multiply-adds"
 
 
-def test_an_interval_over_seeds_that_includes_zero_shows_no_difference(tmp_path: Path):
+def test_an_interval_that_includes_zero_shows_no_difference(tmp_path: Path):
     data = compared(tmp_path, 0.0050)
-    assert (data[f"{OVER_PAPER} of seeds low"][1:2] > 0).all()
-    data[f"{OVER_PAPER} of seeds low"] = -0.03
+    assert (data[f"{OVER_PAPER} low"][1:2] > 0).all()
+    data[f"{OVER_PAPER} low"] = -0.03
     raw, _ = lightweight.comparisons(data)
-    assert verdicts(raw) == ["matches"]
+    assert verdicts(raw) == ["is not shown to differ"]
     assert "[-0.03, 0.79]" in raw
 
 

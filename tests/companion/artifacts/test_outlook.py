@@ -1,20 +1,24 @@
 """The outlook: changes with intervals, claims from three seeds on, and partly finished sweeps."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pandas as pd
 import pytest
+from helpers.results import scores
 from helpers.sweep_summaries import renamed, summary_rows, with_sweep
 
 from colorlib.companion.artifacts import outlook
 from colorlib.companion.notebooks import Execution, execute
-from colorlib.companion.steps import files
+from colorlib.companion.steps import baselines_on_validation, files
 from colorlib.companion.sweeps.summary import compare_points
+from colorlib.files import write_text
 from colorlib.photos.decode import decode_file
 from colorlib.profiles import NOTEBOOKS, load_profile
+from colorlib.runs import csv_text
 
 
 def compared(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -24,7 +28,7 @@ def compared(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def test_three_seeds_decide_and_fewer_claim_nothing():
     better, none, worse = outlook.change_sentences(compared(summary_rows(3)))
     assert better.startswith("lab (change=lab)")
-    assert better.count("+0.51 ± 0.01 [+0.49, +0.53] dB") == 2
+    assert better.count("+0.51 [+0.49, +0.53] dB") == 2
     assert all("3 seeds" in sentence for sentence in (better, none, worse))
     verdicts = [re.findall("better|difference|worse", sentence) for sentence in (better, none, worse)]
     assert verdicts == [[word] * 2 for word in ("better", "difference", "worse")], "for raw output and true L"
@@ -83,9 +87,25 @@ def test_the_table_has_changes_with_spread_and_interval(tmp_path: Path):
     texts = [[" ".join(filter(None, parts)) for parts in row] for row in table.cells()]
     shown = pd.DataFrame(texts, columns=table.heads).set_index(["point", "method"])
     assert shown.loc[("paper", "network"), "change"] == "–"
-    assert shown.loc[("lab", "network"), "change"] == "+0.51 ± 0.01 [+0.49, +0.53]"
-    assert shown.loc[("l1", "network, true L"), "change"].startswith("-0.30 ± 0.02 [-0.33")
+    assert shown.loc[("lab", "network"), "change"] == "+0.51 [+0.49, +0.53]"
+    assert shown.loc[("l1", "network, true L"), "change"].startswith("-0.30 [-0.33")
     assert shown.loc[("paper", "network"), "PSNR of MSE"] == "20.00 ± 0.05"
+
+
+def test_baselines_on_the_same_photographs_come_first(tmp_path: Path):
+    profile = with_sweep(tmp_path, summary_rows(3))
+    path = baselines_on_validation(profile)
+    path.parent.mkdir(parents=True)
+    rows = [*scores("gray", [0.01, 0.02]), *scores("mean chroma", [0.005, 0.01])]
+    write_text(path, csv_text([asdict(row) for row in rows]))
+    table, figure = outlook.write(profile)
+    assert [row[0][0] for row in table.cells()[:3]] == ["gray", "mean chroma", "paper"]
+    shown = dict(zip(table.heads, table.cells()[1], strict=True))
+    assert (shown["MSE"][0], shown["seeds"][0], shown["change"][0]) == ("0.0075", "–", "–")
+    assert shown["PSNR of MSE"][0] == "21.25", "of the pooled error 0.0075"
+    assert dict(zip(table.heads, table.cells()[2], strict=True))["seeds"][0] == "3"
+    assert "gray" not in figure.alt
+    assert ",3.0," not in files(profile, "outlook")[0].read_text(encoding="utf-8"), "counts stay whole numbers"
 
 
 def test_a_sweep_without_points_is_named_with_its_command(tmp_path: Path):
@@ -117,7 +137,7 @@ def test_another_sweep_is_compared_with_a_point_of_its_own(tmp_path: Path):
     assert [row[0][0] for row in table.cells() if row[change] == ("–", "")] == ["all"] * 2, "the reference point"
     assert len(sentences) == 3
     assert sentences[0].startswith("lab (change=lab)")
-    assert "+0.51 ± 0.01 [+0.49, +0.53] dB" in sentences[0]
+    assert "+0.51 [+0.49, +0.53] dB" in sentences[0]
 
 
 def test_unfinished_points_are_named(tmp_path: Path):

@@ -74,7 +74,7 @@ def test_the_sentence_counts_each_verdict_that_was_given():
     [
         ({}, ("0.0069 to 0.0090 (95 % over photographs)", "1 seed"), ("±", "seeds")),
         ({"interval_text": "", "seeds": None}, (), ("seed", "±", ";")),
-        ({"interval_text": "", "seeds": 3}, ("3 seeds", "±"), ("95 %", ";")),
+        ({"interval_text": "", "seeds": 3}, ("3 seeds",), ("95 %", ";", "±")),
     ],
 )
 def test_the_uncertainty_of_a_number(given: dict[str, Any], facts: tuple[str, ...], others: tuple[str, ...]):
@@ -110,8 +110,8 @@ def test_a_measurement_is_described_by_what_it_has():
 
 
 def test_numbers_are_shown_with_their_seeds():
-    assert measured_text(claim("reproduced", seeds=3)) == "0.0079 (n = 3)"
-    assert measured_text(claim("reproduced", seeds=None)) == "0.0079"
+    assert measured_text(claim("reproduced", seeds=3)) == "0.0079 [0.0069 to 0.0090] (n = 3)"
+    assert measured_text(claim("reproduced", seeds=None, interval_text="")) == "0.0079"
     assert measured_text(claim("not measured", measured=None, measured_text="–")) == "–"
 
 
