@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from colorlib.companion.claims import from_scores, from_training
+from colorlib.companion.claims import from_colors, from_scores, from_training
 from colorlib.companion.claims.measurement import Effect, Measurement, StudentError, better_everywhere
 from colorlib.companion.claims.text import markdown, summary
 from colorlib.companion.results import NotMeasuredError, Results
@@ -25,7 +25,7 @@ from colorlib.provenance import machines
 RELATIONS = ("equals", "about", "at most", "at least", "ordering", "shape", "better", "qualitative")
 BASES = ("text", "data")
 FIXED = ("before", "after")
-MEASUREMENTS = from_training.MEASUREMENTS | from_scores.MEASUREMENTS
+MEASUREMENTS = from_training.MEASUREMENTS | from_scores.MEASUREMENTS | from_colors.MEASUREMENTS
 """Functions that a claim may name as its measurement."""
 
 

@@ -1,5 +1,6 @@
 """Measurements of the network itself, of loss histories, and of a small interrupted training."""
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from torch import nn
 
 from colorlib import rng
 from colorlib.companion import paper
-from colorlib.companion.claims.measurement import Measurement, epochs_between, over_epochs
+from colorlib.companion.claims.from_histories import noise_ratios, trends_after_40
+from colorlib.companion.claims.measurement import SEEDS_ALONE, Measurement, epochs_between, over_epochs, over_seeds
 from colorlib.companion.costs import (
     IizukaNetwork,
     LarssonTrunk,
@@ -191,6 +193,52 @@ def fall_after_epoch_40(results: Results) -> Measurement:
     )
 
 
+def trend_of_loss(results: Results) -> Measurement:
+    """Measure the slope of the training loss over epochs 41 to 100, per ten epochs, as a share of its mean."""
+    training, validation = (
+        [trend.slope for trend in trends_after_40(results, f"{name}_loss").values()]
+        for name in ("training", "validation")
+    )
+    error = over_seeds(training)
+    low, high = error.interval(fmean(training)) if error else (None, None)
+    return Measurement(
+        value=fmean(training),
+        show="{:+.1%}".format,
+        why=f"In ten epochs the training loss changes by {fmean(training):+.1%} of its mean, the validation loss by "
+        f"{fmean(validation):+.1%}.",
+        command=results.command("figure1"),
+        low=low,
+        high=high,
+        over=SEEDS_ALONE,
+        seeds=len(training),
+        photographs=f"training and validation photographs of {results.profile.photos}",
+        updates=results.updates,
+        crop_size=results.profile.config.crop_size,
+    )
+
+
+def noise_of_lab(results: Results) -> Measurement:
+    """Measure the noise of the last validation losses of LAB as a multiple of RGB's, geometric mean over seeds."""
+    validation, training = (
+        noise_ratios(results, "lab", "paper", f"{name}_loss") for name in ("validation", "training")
+    )
+    logs = [math.log(ratio) for ratio in validation.values()]
+    error = over_seeds(logs)
+    low, high = map(math.exp, error.interval(fmean(logs))) if error else (None, None)
+    return Measurement(
+        value=math.exp(fmean(logs)),
+        show="{:.2f} ×".format,
+        why=f"Of the training losses the ratio is {math.exp(fmean(map(math.log, training.values()))):.2f}; each loss "
+        "is divided by its own mean, so units cancel.",
+        command="make sweep SWEEP=outlook PROFILE=cpu",
+        low=low,
+        high=high,
+        over=SEEDS_ALONE,
+        seeds=len(logs),
+        photographs=f"validation photographs of {results.profile.photos}",
+    )
+
+
 def resumed_bytes(results: Results) -> Measurement:
     """Measure the share of a small run's result files that an interruption does not change."""
     equal = equal_files_after_interruption()
@@ -238,7 +286,7 @@ MEASUREMENTS: dict[str, Callable[[Results], Measurement]] = {
     for function in (
         output_size_kept, output_range, parameters, parameters_over_others, multiply_adds_over_others,
         receptive_width, psnr_of_paper_mse, reported_epochs, training_loss_at_40, fall_by_epoch_10,
-        fall_after_epoch_40, resumed_bytes,
+        fall_after_epoch_40, trend_of_loss, noise_of_lab, resumed_bytes,
     )
 }  # fmt: skip
 """Measurements by the names that paper/claims.yaml uses."""
