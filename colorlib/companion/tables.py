@@ -55,8 +55,8 @@ class Column:
             return str(value), ""
         sd, low, high = (row.get(f"{self.name} {part}") for part in ("sd", "low", "high"))
         text = self._number(value)
-        if self.interval and not _is_missing(low) and low != high:
-            return text, f"[{self._number(low)}, {self._number(high)}]"
+        if self.interval and not _is_missing(low):
+            return text, f"[{self._number(low)}, {self._number(high)}]" if low != high else ""
         return (text if _is_missing(sd) else f"{text} ± {sd:.{self.digits}f}"), ""
 
     def _number(self, value: Any) -> str:

@@ -117,13 +117,13 @@ class Measurement:
 
     @property
     def text(self) -> str:
-        """The number as text, with its unit."""
-        return self.show(self.value)
+        """The number as text, with its unit; of a claim of quality the gain on each set of photographs."""
+        return "; ".join(_gains_text(place, each) for place, each in _by_place(self.gains)) or self.show(self.value)
 
     @property
     def interval(self) -> str:
-        """The bounds as text, with their level and what they are over; empty for a count."""
-        if self.low is None or self.high is None or self.low == self.high:
+        """The bounds as text, with their level and what they are over; empty for a count, and where `text` has them."""
+        if self.gains or self.low is None or self.high is None or self.low == self.high:
             return ""
         text = f"{self.show(self.low)} to {self.show(self.high)} ({100 * self.level:.3g} % {self.over}"
         if self.tests:
@@ -137,6 +137,20 @@ class Measurement:
     def half_width(self) -> float | None:
         """Half the width of the interval: the smallest effect that these data could have shown."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+def _by_place(found: Sequence[Gain]) -> list[tuple[str, list[Gain]]]:
+    """Return gains by their sets of photographs, in their order."""
+    return [(place, [gain for gain in found if gain.place == place]) for place in dict.fromkeys(g.place for g in found)]
+
+
+def _gains_text(place: str, found: Sequence[Gain]) -> str:
+    """Return the primary gain on one set of photographs with its interval, and the measures that are worse, as text."""
+    primary, *others = found
+    deciding = [gain for gain in others if gain.measure != SHARE]
+    worse = [gain.measure.removeprefix("fall of ") for gain in deciding if gain.effect is Effect.WORSE]
+    numbers = primary.text.removeprefix(f"{primary.measure} ").partition(" (")[0]
+    return f"{numbers} {place}" + (f", worse in {' and '.join(worse)}" if worse else "")
 
 
 def over_seeds(values: Sequence[float]) -> StudentError | None:
@@ -271,8 +285,8 @@ def better_everywhere(found: Sequence[Gain]) -> Effect:
 
 def gains_sentences(found: Sequence[Gain]) -> str:
     """Return the outcome of each set of photographs, and all measures on each, as sentences."""
-    places = list(dict.fromkeys(gain.place for gain in found))
-    by_place = {place: [gain for gain in found if gain.place == place] for place in places}
+    by_place = dict(_by_place(found))
+    places = list(by_place)
     holds = [place for place in places if better_everywhere(by_place[place]) is Effect.BETTER]
     outcome = (
         "Better on all of these photographs."

@@ -218,19 +218,27 @@ def test_the_papers_numbers_are_the_same_everywhere():
 
 
 def test_a_claim_is_written_with_its_measurement():
-    found = measured(2.2, 2.1, 2.3, seeds=3, updates=10, over="over seeds", gains=(gain("SSIM", 0.5, 1.5),))
-    assert judge(PLAIN, found) == {
+    assert judge(PLAIN, measured(2.2, 2.1, 2.3, seeds=3, updates=10, over="over seeds")) == {
         "id": "x", "section": "I", "group": "Results", "says": "It is 2.", "quantity": "a number",
         "relation": "equals", "basis": "data", "value": 2.0, "value_text": "2.0", "tolerance_text": "± 0.5: a reason",
         "fixed": "before", "verdict": "within tolerance", "measured": 2.2, "measured_text": "2.2", "low": 2.1,
         "high": 2.3, "interval_text": "2.1 to 2.3 (95 % over seeds)", "p": None, "p_corrected": None,
-        "gains": [
-            {"place": HOME, "measure": "SSIM", "value": 1.0, "low": 0.5, "high": 1.5, "digits": 2, "unit": "",
-             "effect": "better"},
-        ],
+        "gains": [],
         "seeds": 3, "photographs": "", "updates": 10, "crop_size": None, "command": "make it", "why": "Because.",
     }  # fmt: skip
     assert judge(PLAIN, measured(float("inf")))["measured"] is None
+
+
+def test_a_claim_of_quality_is_written_with_all_of_its_gains():
+    found = (gain(PRIMARY_MEASURE, 0.5, 1.5), gain("SSIM", -0.2, -0.1), gain(SHARE, -0.2, -0.1))
+    away = gain(PRIMARY_MEASURE, -0.1, 0.3, "on zhang2016")
+    entry = judge(PLAIN, measured(1.0, 0.5, 1.5, over="over seeds", gains=(*found, away)))
+    assert entry["measured_text"] == "+1.00 [+0.50, +1.50] at home, worse in SSIM; +0.10 [-0.10, +0.30] on zhang2016"
+    assert entry["interval_text"] == "", "the text has the intervals"
+    assert entry["gains"][1] == {
+        "place": HOME, "measure": "SSIM", "value": pytest.approx(-0.15), "low": -0.2, "high": -0.1, "digits": 2,
+        "unit": "", "effect": "worse",
+    }  # fmt: skip
 
 
 def test_an_undecided_claim_gives_the_smallest_effect_that_could_be_shown():
