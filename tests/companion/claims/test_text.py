@@ -23,6 +23,14 @@ from colorlib.companion.claims.text import (
 from colorlib.files import write_json
 
 
+def test_claims_md_says_when_a_criterion_was_fixed_and_how_many_measurements_there_are():
+    text = markdown(judged("cpu"))
+    (row,) = [line for line in text.splitlines() if "on that test set is 23.56 dB" in line]
+    assert [cell.strip() for cell in row.split("|")][5:7] == ["before", "within tolerance"]
+    assert "5 independent measurements" in text
+    assert "5 independent measurements" in counts_sentence(judged("cpu"))
+
+
 def test_every_verdict_has_a_word_and_a_sign_of_its_own():
     assert [mark.verdict for mark in MARKS] == [str(verdict) for verdict in Verdict]
     assert len({mark.sign for mark in MARKS}) == len(MARKS)
