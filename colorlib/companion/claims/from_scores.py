@@ -216,7 +216,7 @@ def gain_of_own_domain(results: Results) -> Measurement:
         why="Training on photographs of the same source, in one run each, changes the "
         f"{', the '.join(f'{gain.text} {gain.place}' for gain in found.values())}, against the network trained on "
         f"{results.profile.photos}.",
-        command=results.command("sources"),
+        command=f"colorlib reproduce --profile {results.profile.name} --only 08_sources",
         low=smallest.low,
         high=smallest.high,
         over="over photographs and the seeds trained elsewhere",

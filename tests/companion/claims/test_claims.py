@@ -1,6 +1,7 @@
 """The claims table: the file of claims, the rules of the verdicts, and the files that are written."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from colorlib.companion.claims.measurement import (
 )
 from colorlib.companion.claims.text import markdown, summary, terminal
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.profiles import Profile, load_profile
+from colorlib.profiles import PROJECT, Profile, load_profile
 
 PLAIN = Claim(
     id="x", section="I", group="Results", says="It is 2.", quantity="a number", relation="equals", basis="data",
@@ -212,6 +213,14 @@ def test_the_papers_numbers_are_the_same_everywhere():
     assert value["training-loss"] == paper.LOSS
     assert value["test-mse"] == paper.MSE
     assert value["test-psnr"] == value["mse-and-psnr-agree"] == paper.PSNR
+
+
+def test_commands_in_the_ledger_are_targets_of_the_makefile():
+    ledger = json.loads((PROJECT / "results" / "paper" / "claims.json").read_text(encoding="utf-8"))
+    commands = [entry["command"].split() for entry in ledger["claims"] if entry["command"].startswith("make ")]
+    targets = re.findall(r"(?m)^([a-z0-9_]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"))
+    assert {command[1] for command in commands} <= set(targets)
+    assert len(commands) > 10
 
 
 # Judging
