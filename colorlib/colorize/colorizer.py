@@ -16,7 +16,7 @@ from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import Colorizer, adjust_lab, load_run
 from colorlib.device import choose_device
 from colorlib.files import sha256
-from colorlib.photos.decode import Pixels, from_pillow, srgb_pixels
+from colorlib.photos.decode import Pixels, from_pillow, row_strips, srgb_pixels
 from colorlib.provenance import PACKAGE
 from colorlib.runs import Run
 

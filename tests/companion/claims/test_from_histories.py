@@ -19,7 +19,10 @@ def histories(root: Path, noise: dict[str, dict[int, float]]) -> Profile:
         for seed, size in of_seed.items():
             run = Run(profile.sweep("outlook") / f"{point}{seed}")
             losses = [1.0 + size * (-1) ** epoch for epoch in range(1, 13)]
-            rows = [{"epoch": number, "validation_loss": loss} for number, loss in enumerate(losses, start=1)]
+            rows = [
+                {"epoch": number, "updates": 10 * number, "training_loss": loss, "validation_loss": loss}
+                for number, loss in enumerate(losses, start=1)
+            ]
             run.write_history(rows, [])
             (run.path / "point.json").write_text(json.dumps({"point": point, "seed": seed}))
     return profile
