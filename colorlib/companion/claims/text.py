@@ -67,17 +67,18 @@ BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "or
 
 
 TEXTS = (
-    *("id", "section", "group", "says", "quantity", "relation", "value_text", "tolerance_text", "verdict"),
+    *("id", "section", "group", "says", "quantity", "relation", "basis", "value_text", "tolerance_text", "verdict"),
     *("measured_text", "interval_text", "command", "why"),
 )
-NUMBERS = ("value", "measured", "low", "high", "sd", "seeds", "updates", "crop_size")
+NUMBERS = ("value", "measured", "low", "high", "p", "p_corrected", "seeds", "updates", "crop_size")
 """Numbers of a claim, which are null where nothing was measured."""
 CLAIM = dict.fromkeys(TEXTS, str) | dict.fromkeys(NUMBERS, (int, float, type(None)))
 VERDICTS = {
     "profile": str,
     "seeds": list,
     "counts": dict,
-    "claims": [CLAIM | {"photographs": (str, type(None))}],
+    "measurements": int,
+    "claims": [CLAIM | {"photographs": (str, type(None)), "fixed": (str, type(None)), "gains": list}],
 }
 """Fields of claims.json."""
 
