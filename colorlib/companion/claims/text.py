@@ -67,7 +67,7 @@ BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "or
 
 
 TEXTS = (
-    *("id", "section", "group", "says", "quantity", "relation", "basis", "value_text", "tolerance_text", "verdict"),
+    *("id", "section", "group", "says", "quantity", "relation", "value_text", "tolerance_text", "verdict"),
     *("measured_text", "interval_text", "command", "why"),
 )
 NUMBERS = ("value", "measured", "low", "high", "p", "p_corrected", "seeds", "updates", "crop_size")
