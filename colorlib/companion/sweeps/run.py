@@ -382,21 +382,30 @@ def run_point(point: Point, kernel_timeout: float = KERNEL_TIMEOUT) -> None:
                 keep=(run.path / "run.json",),
             )
         )
-        check_trained_config(point, run)
-        # Record that it is finished
-        files = [run.path / "run.json", run.path / "history.csv", run.weights, *sorted(run.path.glob("metrics*.json"))]
-        write_json(
-            run.path / RECORD,
-            {
-                "sweep": point.sweep,
-                "point": point.name,
-                "seed": point.seed,
-                "changes": point.changes,
-                "parameters": point.parameters,
-                "seconds": _training_seconds(run),
-                "left": {path.name: sha256(path) for path in files},
-            },
-        )
+        record_point(point, run)
+
+
+def record_point(point: Point, run: Run) -> None:
+    """Record that a point is trained and scored: write its settings and the SHA-256 of its files.
+
+    Args:
+        point: the point.
+        run: its run directory.
+    """
+    check_trained_config(point, run)
+    files = [run.path / "run.json", run.path / "history.csv", run.weights, *sorted(run.path.glob("metrics*.json"))]
+    write_json(
+        run.path / RECORD,
+        {
+            "sweep": point.sweep,
+            "point": point.name,
+            "seed": point.seed,
+            "changes": point.changes,
+            "parameters": point.parameters,
+            "seconds": _training_seconds(run),
+            "left": {path.name: sha256(path) for path in files},
+        },
+    )
 
 
 def wait_for_orphaned_kernel(run: Run, seconds: float) -> None:
