@@ -34,6 +34,8 @@ BLOCKS = (
     (3, 1, 192, 320, 6),
 )  # fmt: skip
 """Side of the depthwise filters, stride, input channels, output channels and expansion of each block."""
+TAPS = (0, 2, 4)
+"""Indices of the blocks whose outputs are `Lite0.maps`: the last ones at strides 2, 4 and 8."""
 EPSILON = 1e-3
 """Of all batch normalizations, as in the TensorFlow original."""
 
@@ -94,11 +96,24 @@ class Lite0(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Return the features, `(B, 1280)` float, of sRGB, `(B, 3, H, W)` float in [0, 1]: means over positions."""
-        x = (rgb * 255.0 - 127.0) / 128.0
-        x = nn.functional.relu6(self.bn0(self.conv_stem(x)))
-        x = self.blocks(x)
+        x = self.blocks(self._stem(rgb))
         features: Tensor = nn.functional.relu6(self.bn1(self.conv_head(x))).mean(dim=(2, 3))
         return features
+
+    def _stem(self, rgb: Tensor) -> Tensor:
+        return nn.functional.relu6(self.bn0(self.conv_stem((rgb * 255.0 - 127.0) / 128.0)))
+
+    def maps(self, rgb: Tensor) -> list[Tensor]:
+        """Return the feature maps of sRGB, `(B, 3, H, W)` float in [0, 1], at strides 2, 4 and 8.
+
+        They have 16, 24 and 40 channels and are the outputs of the blocks in `TAPS`.
+        """
+        maps, x = [], self._stem(rgb)
+        for place, block in enumerate(self.blocks[: TAPS[-1] + 1]):
+            x = block(x)
+            if place in TAPS:
+                maps.append(x)
+        return maps
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Return the probability of each class of ImageNet, `(B, 1000)`, from the features, `(B, 1280)`."""

@@ -4,6 +4,7 @@ A loss is a scalar mean in which every photograph of the batch has the same weig
 network of its own: a discriminator, which is updated after each update of the colorization network.
 """
 
+import copy
 import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from colorlib import rng
 from colorlib.color import rgb_to_lab
+from colorlib.features import load_lite0
 from colorlib.optim import TrainState
 from colorlib.photos.decode import Pixels
 from colorlib.targets import CLASSES, VALUES, LABBins, Target
@@ -182,7 +184,7 @@ def vgg_weights() -> Mapping[str, Tensor]:
         except (OSError, RuntimeError) as error:
             raise ValueError(
                 f"the weights of VGG-16 cannot be downloaded ({error}): put {VGG_URL} at {path}, or set "
-                "objective=perceptual-random, whose features are random"
+                "objective=perceptual-lite0, whose features come in a package"
             ) from error
     # Verify and load the same open file
     try:
@@ -210,7 +212,7 @@ class Perceptual(Objective):
         super().__init__(target, seed)
         self.features = self._features(seed)
 
-    def _features(self, seed: int) -> VGG16Features:
+    def _features(self, seed: int) -> nn.Module:
         return VGG16Features()
 
     def forward(self, output: Tensor, batch: Batch) -> Tensor:
@@ -232,8 +234,38 @@ def _per_photo(values: Tensor) -> Tensor:
 class RandomPerceptual(Perceptual):
     """`Perceptual` with random features: VGG-16's architecture without trained weights (Liu et al. 2021)."""
 
-    def _features(self, seed: int) -> VGG16Features:
+    def _features(self, seed: int) -> nn.Module:
         return VGG16Features(seed=seed)
+
+
+class Lite0Features(nn.Module):
+    """Frozen feature maps of EfficientNet-Lite0, trained on ImageNet, at strides 2, 4 and 8."""
+
+    def __init__(self) -> None:
+        """Load the weights.
+
+        Raises:
+            FeaturesMissingError: they are not on this machine; the message says how to get them.
+        """
+        super().__init__()
+        self.network = copy.deepcopy(load_lite0())
+
+    def train(self, mode: bool = True) -> "Lite0Features":
+        """Stay in evaluation mode: the statistics of the batch normalizations are ImageNet's."""
+        return self
+
+    def forward(self, rgb: Tensor) -> list[Tensor]:
+        """Return the feature maps of sRGB, `(B, 3, H, W)` in [0, 1]: `(B, C, H', W')`, C = 16, 24, 40."""
+        return self.network.maps(rgb)
+
+
+class Lite0Perceptual(Perceptual):
+    """`Perceptual` with features of EfficientNet-Lite0 in place of VGG-16's: both are trained on ImageNet, but these
+    weights come in a package of 17 MB and need no download of 528 MB.
+    """
+
+    def _features(self, seed: int) -> nn.Module:
+        return Lite0Features()
 
 
 class PatchGAN(nn.Module):
@@ -351,6 +383,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "l1-scene": SceneL1,
     "huber": PixelHuber,
     "perceptual": Perceptual,
+    "perceptual-lite0": Lite0Perceptual,
     "perceptual-random": RandomPerceptual,
     "adversarial": Adversarial,
     "classification": Classification,

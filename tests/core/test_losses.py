@@ -16,6 +16,7 @@ from colorlib.losses import (
     Adversarial,
     Batch,
     Classification,
+    Lite0Perceptual,
     PatchGAN,
     Perceptual,
     RandomPerceptual,
@@ -107,7 +108,7 @@ def test_a_failed_download_of_weights_names_url_folder_and_alternative(tmp_path:
     monkeypatch.setattr(losses, "VGG_URL", "http://127.0.0.1:9/vgg16-397923af.pth")
     with pytest.raises(ValueError, match="VGG-16") as error:
         Perceptual(RGB(), 0)
-    for fact in (losses.VGG_URL, str(tmp_path), "checkpoints", "objective=perceptual-random"):
+    for fact in (losses.VGG_URL, str(tmp_path), "checkpoints", "objective=perceptual-lite0"):
         assert fact in str(error.value)
 
 
@@ -145,9 +146,10 @@ def test_random_features_are_a_function_of_the_seed():
     assert not torch.equal(first[0], first[2])
 
 
-def test_the_perceptual_loss_is_the_weighted_sum_of_pixels_and_features():
+@pytest.mark.parametrize("kind", [RandomPerceptual, pytest.param(Lite0Perceptual, marks=pytest.mark.slow)])
+def test_the_perceptual_loss_is_the_weighted_sum_of_pixels_and_features(kind: type[Perceptual]):
     target = LAB()
-    objective, batch = RandomPerceptual(target, 0), make_batch(target)
+    objective, batch = kind(target, 0), make_batch(target)
     assert float(objective(batch.target, batch)) < 1e-5, "the true colors have no loss"
     output = torch.zeros_like(batch.target).requires_grad_()
     loss = objective(output, batch)
@@ -161,6 +163,15 @@ def test_the_perceptual_loss_is_the_weighted_sum_of_pixels_and_features():
     loss.backward()
     assert output.grad is not None
     assert output.grad.isfinite().all()
+
+
+@pytest.mark.slow
+def test_features_of_lite0_are_frozen_at_strides_2_4_and_8():
+    features = Lite0Perceptual(RGB(), 0).train().features
+    maps = features(torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0)))
+    assert [tuple(one.shape[1:]) for one in maps] == [(16, 24, 24), (24, 12, 12), (40, 6, 6)]
+    assert not any(parameter.requires_grad for parameter in features.parameters())
+    assert not any(module.training for module in features.network.modules())
 
 
 # Adversarial

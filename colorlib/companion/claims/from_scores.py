@@ -277,7 +277,10 @@ def gain_of_perceptual_loss(results: Results) -> Measurement:
     """
     show = "{:+.1f}".format
     try:
-        return _change(results, "perceptual", "perceptual", "colorfulness", show, "Training on a perceptual loss")
+        return _change(
+            results, "perceptual", "perceptual-lite0", "colorfulness", show,
+            "Training the U-Net on a perceptual loss with features of EfficientNet-Lite0", reference="mse",
+        )  # fmt: skip
     except NotMeasuredError as error:
         try:
             random = _PointChanges(results, "outlook", "perceptual-random").of("colorfulness")
@@ -351,22 +354,24 @@ def _change(
     what: str,
     *,
     method: str = NETWORK,
+    reference: str = REFERENCE,
 ) -> Measurement:
     """Return the mean over seeds of a column's change, with its interval; the sentence gives all measures.
 
     Args:
         results: of the profile that is judged.
         sweep: a sweep.
-        point: the point that is compared with `REFERENCE`.
+        point: the point that is compared with the reference.
         column: a column of the sweep's summary.
         show: formats the change.
         what: the change of the point, as the subject of a sentence.
         method: the network's output, or its a and b with the true L.
+        reference: the point that changes nothing.
 
     Raises:
         NotMeasuredError: the sweep, or the point, has fewer than `ENOUGH` seeds.
     """
-    changes = _PointChanges(results, sweep, point)
+    changes = _PointChanges(results, sweep, point, reference)
     values = changes.of(column, method)
     if len(values) < ENOUGH:
         so_far = f" ({column} {show(fmean(values))} so far)" if values else ""
