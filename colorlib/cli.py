@@ -68,7 +68,8 @@ def train(options: argparse.Namespace) -> int:
     config = override(config, settings)
     # Train, with a progress bar of the updates
     with process_group(options.device):
-        remarks = _check_own_photos(config.photos, ("train", "val"), config.crop_size, options.max_pixels or MAX_PIXELS)
+        needed = 1 if config.view else config.crop_size  # a photograph of any size can be resized to a view
+        remarks = _check_own_photos(config.photos, ("train", "val"), needed, options.max_pixels or MAX_PIXELS)
         if is_main_process():
             for remark in remarks:
                 print(remark, file=sys.stderr)

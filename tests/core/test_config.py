@@ -147,3 +147,13 @@ def test_a_record_older_than_a_setting_gets_its_default():
     old = as_json(RunConfig(seed=3))
     del old["turn_probability"]
     assert config_of_record({"config": old}) == RunConfig(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [({"network": "scene-unet"}, "view"), ({"view": 40, "crop_size": 48}, "crop_size=48"), ({"view": -1}, "view=-1")],
+)
+def test_a_view_holds_a_crop_and_a_scene_needs_a_view(settings: dict[str, object], named: str):
+    with pytest.raises(ValueError, match=named):
+        override(RunConfig(), settings)
+    assert override(RunConfig(), {"network": "scene-unet", "view": 48}).view == 48

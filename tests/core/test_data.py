@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.pictures import noise, photo_set
 
+from colorlib.color import lightness, resize
 from colorlib.data import (
     Augmentation,
     EpochPlan,
@@ -16,6 +17,7 @@ from colorlib.data import (
     check_crop_fits,
     check_photos,
     plan_epoch,
+    shrink,
 )
 
 PAPER = Augmentation(crop_size=12, flip_probability=0.5, turn_probability=0.5)
@@ -190,3 +192,15 @@ def test_center_crops_lie_in_the_middle():
     corners = [(4, 9), (0, 0), (14, 0), (0, 19)]
     for crop, picture, (top, left) in zip(crops, PICTURES, corners, strict=True):
         assert np.array_equal(crop.numpy(), picture[top : top + 12, left : left + 12].transpose(2, 0, 1))
+
+
+def test_a_shrunk_photograph_has_the_resized_lightness():
+    photo = np.random.default_rng(0).integers(0, 256, (90, 61, 3), dtype=np.uint8)
+    small = shrink(photo, 24)
+    assert small.shape == (24, 24, 3)
+    light = lightness(torch.from_numpy(photo).permute(2, 0, 1)).unsqueeze(0)
+    expected = resize(light, 24, 24)
+    # Rounding to 8 bits moves L by up to half of the largest step of a channel.
+    found = lightness(torch.from_numpy(small).permute(2, 0, 1)).unsqueeze(0)
+    assert float((found - expected).abs().max()) < 1.0
+    assert shrink(photo, 0) is photo

@@ -64,6 +64,7 @@ METHODS: dict[str, dict[str, object]] = {
     "perceptual-random": {"objective": "perceptual-random"},
     "adversarial": {"objective": "adversarial", "target": "lab"},
     "cosine, ema": {"schedule": "cosine", "ema": 0.9},
+    "scene": {"network": "scene-unet", "target": "lab", "objective": "l1-scene", "view": 16},
     "bfloat16": {"precision": "bfloat16"},
 }
 """Variations of the paper's method: name -> changed settings."""
