@@ -189,7 +189,7 @@ def test_committed_notebooks_follow_the_rules(path):
             assert len(cell.source.splitlines()) <= (22 if parameters else 15)
             assert "class " not in cell.source
             assert "def " not in cell.source
-            assert cell.outputs == []
+            assert cell.outputs == [], f"{path.name} was saved with outputs; `git restore notebooks/{path.name}`"
     assert nb.cells[-1].source.splitlines()[-1].strip().startswith(("assert ", "check_files("))
     assert stable_text(nb) == path.read_text(encoding="utf-8")
 
