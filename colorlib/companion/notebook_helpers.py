@@ -2,10 +2,11 @@
 
 import ast
 import hashlib
+import inspect
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig, as_json, did_you_mean
-from colorlib.profiles import PROJECT, Profile, load_profile, root_folder
+from colorlib.profiles import PROJECT, Profile, display_path, load_profile, root_folder
 from colorlib.provenance import machine
 from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row
 
@@ -139,6 +140,16 @@ def epoch_lines(events: Iterable[Notice | Update | Epoch], config: RunConfig) ->
                 f"epoch {event.epoch:3d} of {config.epochs}  loss {event.training_loss:.5f}  "
                 f"validation {event.validation_loss:.5f}"
             )
+
+
+def where(thing: Callable[..., Any]) -> str:
+    """Return the file, the name and the parameters of a function or class of this library, as text.
+
+    Without a line number, which would change whenever anything above it does.
+    """
+    path = Path(inspect.getsourcefile(thing) or "")
+    names = ", ".join(name for name in inspect.signature(thing).parameters if name != "self")
+    return f"{display_path(path)}: {thing.__qualname__}({names})"
 
 
 def show(sentences: Sequence[str], table: Table | None) -> None:

@@ -2,6 +2,8 @@
 
 LOSS = 0.0044
 """Average training loss at epoch 40 (Abstract, Sec. IV.A)."""
+PARAMETERS = 600_000
+"""Approximate number of parameters (Sec. III.B)."""
 EPOCH = 40
 """Epoch of `LOSS`, around which the paper sees convergence (Sec. III.E)."""
 EPOCHS = 100

@@ -38,6 +38,7 @@ RUN_FILES = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "
 """The files of a finished and scored run."""
 
 FILES: dict[str, tuple[str, ...]] = {
+    "method": ("figures/method_channels.png", "figures/method_updates.png"),
     "data": ("results/data.json", "results/baselines.json"),
     "data_crops": ("figures/data_crops.png",),
     "figure1": ("figures/figure1_loss_curve.png",),
@@ -229,7 +230,7 @@ class Step:
 def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     """Return the notebooks of a profile, in the order in which they are executed.
 
-    Figures 1-3 and `explore` are of the paper's method, so profiles with another method lack them.
+    `00_method`, Figures 1-3 and `explore` are of the paper's method, so profiles with another method lack them.
 
     Args:
         profile: photographs, budget and seeds.
@@ -256,7 +257,8 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
 
     photos = (profile.photos,)
     papers_method = not profile.changes
-    found = [
+    found = [step("00_method", "method", given={})] if papers_method else []
+    found += [
         step(
             "01_data", "data", "data_crops",
             given={"photos": profile.photos, "crop_size": profile.config.crop_size}, photos=photos,

@@ -20,6 +20,7 @@ from colorlib.companion.notebook_helpers import (
     figures_folder,
     open_profile,
     read_root,
+    where,
 )
 from colorlib.companion.notebooks import parameters_of
 from colorlib.companion.steps import files, inputs
@@ -114,6 +115,18 @@ def test_the_pipeline_names_the_folder(tmp_path: Path):
     figures = tmp_path / "figures" / "cpu"
     assert figures_folder(figures, SCRATCH) == open_profile("cpu", checkout=tmp_path).figures
     assert figures_folder(figures, "") == figures
+
+
+def test_a_function_is_named_by_its_file_and_its_parameters():
+    assert where(open_profile) == (
+        "colorlib/companion/notebook_helpers.py: open_profile(name, results, seeds, root, checkout)"
+    )
+    assert where(Table.save) == "colorlib/companion/tables.py: Table.save(csv_path, markdown_path)"
+
+
+def test_every_notebook_is_in_the_table_of_notebooks():
+    listed = re.findall(r"^\| `(\w+)` \|", (NOTEBOOKS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed[: len(list(NOTEBOOKS.glob("*.ipynb")))] == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
 def test_every_notebook_writes_into_scratch_by_default():

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -183,15 +184,74 @@ def test_committed_notebooks_follow_the_rules(path):
     assert parameters_of(path)
     assert nb.cells[0].cell_type == "markdown"
     assert nb.cells[0].source.startswith("# ")
-    for cell in nb.cells:
-        if cell.cell_type == "code":
-            parameters = "parameters" in cell.metadata.get("tags", [])
-            assert len(cell.source.splitlines()) <= (22 if parameters else 15)
-            assert "class " not in cell.source
-            assert "def " not in cell.source
-            assert cell.outputs == [], f"{path.name} was saved with outputs; `git restore notebooks/{path.name}`"
-    assert nb.cells[-1].source.splitlines()[-1].strip().startswith(("assert ", "check_files("))
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for cell in code:
+        parameters = "parameters" in cell.metadata.get("tags", [])
+        assert len(cell.source.splitlines()) <= (22 if parameters else 15)
+        assert "class " not in cell.source
+        assert "def " not in cell.source
+        assert cell.outputs == [], f"{path.name} was saved with outputs; `git restore notebooks/{path.name}`"
+    assert code[-1].source.splitlines()[-1].strip().startswith(("assert ", "check_files("))
+    # Below the last check, a change to paste
+    assert nb.cells[-1].cell_type == "markdown"
+    assert len(changes_of(nb)) == 1
     assert stable_text(nb) == path.read_text(encoding="utf-8")
+
+
+def changes_of(nb: nbformat.NotebookNode) -> list[str]:
+    """Return the code to paste in a notebook's last cell."""
+    return re.findall(r"```python\n(.*?)\n```", nb.cells[-1].source, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the committed results."""
+    root = tmp_path_factory.mktemp("copy")
+    local = shutil.ignore_patterns("stamps", "checkpoints", ".*", "*.html", "notebooks", "scratch")
+    shutil.copytree(PROJECT / "results", root / "results", ignore=local)
+    return root
+
+
+def executed_with(path: Path, root: Path, folder: Path, *changes: str) -> list[str]:
+    """Execute a notebook and cells below it, as by hand; returns the lines that it prints."""
+    nb = nbformat.read(path, as_version=4)
+    nb.cells += [nbformat.v4.new_code_cell(change) for change in changes]
+    source = folder / path.name
+    nbformat.write(nb, source)
+    given = {"root": str(root)} | ({"controls": False} if path.stem == "explore" else {})
+    lines: list[str] = []
+    execute(execution(source, parameters=given, output=folder / "out" / path.name), lines.append)
+    return lines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.stem != "00_method"], ids=lambda path: path.stem)
+def test_the_change_that_a_notebook_suggests_can_be_pasted(path, results, tmp_path):
+    executed_with(path, results, tmp_path, *changes_of(nbformat.read(path, as_version=4)))
+
+
+@pytest.mark.slow
+def test_the_paper_by_hand_agrees_with_the_library_and_loses_to_a_look_up_table(tmp_path):
+    """The cells of 00_method assert that each step equals the library's."""
+    path = NOTEBOOKS / "00_method.ipynb"
+    lines = executed_with(path, tmp_path, tmp_path, *changes_of(nbformat.read(path, as_version=4)))
+    text = "\n".join(lines)
+    parameters = [int(count.replace(",", "")) for count in re.findall(r"= +([\d,]+) parameters", text)]
+    assert len(parameters) == 6
+    assert sum(parameters) == 740_227
+    assert f"{sum(parameters):,}" in text
+    errors = {name: float(error) for name, error in re.findall(r"(gray|look-up table|network) (0\.\d+)", text)}
+    assert min(errors, key=lambda name: errors[name]) == "look-up table"
+    assert "13 x 13" in text
+    # Dilation 4 in one of six 3 x 3 convolutions reaches 3 pixels further on each side
+    assert lines[-1].split()[0] == "19"
+    assert {found.name for found in (tmp_path / "figures/paper").iterdir()} == {
+        "method_channels.png", "method_updates.png",
+    }  # fmt: skip
+    # Functions are named by files that exist
+    named = re.findall(r"^(colorlib/\S+\.py): ", text, re.MULTILINE)
+    assert len(named) >= 8
+    assert all((PROJECT / name).is_file() for name in named)
 
 
 @pytest.mark.slow

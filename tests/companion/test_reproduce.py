@@ -27,7 +27,7 @@ from colorlib.files import write_text
 from colorlib.photos.download import UnreachableError
 from colorlib.profiles import PROJECT, load_profile
 
-STEPS = ["01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "explore"]
+STEPS = ["00_method", "01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "explore"]
 LAST_EPOCH = re.compile(r"\bepoch +5\D+5\b")
 TIMED = {"SHA256SUMS", "timing.csv"}
 """Files with times, or hashes of times, in which equal runs differ."""
@@ -58,7 +58,7 @@ def unreachable(name: str) -> None:
         raise UnreachableError("https://nowhere/gt/1.jpg could not be downloaded (no route)")
 
 
-ALL = ["01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "06_peers", "explore"]
+ALL = ["00_method", "01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "06_peers", "explore"]
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,13 @@ def test_a_method_that_is_not_the_papers_has_no_figures_of_it(tmp_path: Path):
     assert names == ["01_data", *(f"02_train_seed-{seed}" for seed in profile.seeds), "05_table1"]
 
 
+@pytest.mark.parametrize("name", ["smoke", "cpu", "paper"])
+def test_the_method_by_hand_comes_first_and_needs_nothing(tmp_path: Path, name: str):
+    first = steps(profile_in(tmp_path, name))[0]
+    assert (first.name, first.inputs, first.photos) == ("00_method", (), ())
+    assert first.outputs == files(profile_in(tmp_path, name), "method")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("smoke", False), ("cpu-bundled", False), ("cpu", True), ("paper", True)]
 )

@@ -33,8 +33,8 @@ TITLE = "Deep learning for image colorization, tested claim by claim"
 DEVIATIONS = PROJECT / "paper" / "deviations.md"
 SPEED = PROJECT / "results" / "bench"
 """A table per kind of device, written by `make bench`."""
-BACKGROUND = ("01_data.ipynb", "02_train.ipynb")
-"""Notebooks on photographs and training; the others show results."""
+BACKGROUND = ("01_data.ipynb", "02_train.ipynb", "00_method.ipynb")
+"""Notebooks on photographs, training and the method; the others show results."""
 
 
 @dataclass(frozen=True, kw_only=True)

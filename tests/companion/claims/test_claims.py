@@ -211,6 +211,7 @@ def test_the_claims_cover_the_paper_and_use_every_measurement():
 def test_the_papers_numbers_are_the_same_everywhere():
     value = {claim.id: claim.value for claim in read_claims()}
     assert value["training-loss"] == paper.LOSS
+    assert value["parameter-count"] == paper.PARAMETERS
     assert value["test-mse"] == paper.MSE
     assert value["test-psnr"] == value["mse-and-psnr-agree"] == paper.PSNR
 

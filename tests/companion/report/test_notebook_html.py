@@ -113,7 +113,7 @@ def test_notebook_pages_show_the_code_and_link_back(profile):
     assert Page(page).links[:4] == [
         "#notebook", "../report.html", "02_train_seed-0.html", "04_figures2_3.html",
     ]  # fmt: skip
-    assert 'rel="prev"' not in pages["01_data.html"]
+    assert 'rel="prev"' not in pages["00_method.html"]
     assert 'rel="next"' not in pages["explore.html"]
     for name, text in pages.items():
         found = Page(text)
