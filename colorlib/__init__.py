@@ -74,6 +74,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
     explore/           interactive notebook explore.ipynb
         exploration    predictions, errors and receptive fields
         widgets        controls
+    story              the result in one paragraph; photographs with better and worse colors than one color
     report/            HTML report
         page           the page with verdicts, figures and tables; generated parts of the README
         notebook_html  executed notebooks as HTML

@@ -18,10 +18,11 @@ from colorlib.companion import paper
 from colorlib.companion.artifacts import datasets, table1
 from colorlib.companion.claims.text import MARKS, held_to, read_verdicts
 from colorlib.companion.costs import multiply_adds
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.report.notebook_html import captioned_outputs, read_cells
 from colorlib.companion.results import Results
 from colorlib.companion.steps import PRIMARY, files
+from colorlib.companion.story import story
 from colorlib.companion.tables import Table, joined
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, read_baseline_losses, summarize
 from colorlib.files import read_json, write_bytes
@@ -30,9 +31,11 @@ from colorlib.model import parameter_count
 from colorlib.profiles import PROJECT, Profile, changes_text
 from colorlib.provenance import environments, machine
 
+OVER_BASELINES = ("better-than-trivial", "competitive")
+"""Claims that compare the network with baselines in all measures, at home and elsewhere."""
 PICTURES = {
     "figure1_loss_curve": ("03_figure1", "Figure 1."),
-    **{name: ("04_figures2_3", f"{number}.") for name, (_, number, _) in TRIPTYCHS.items()},
+    **{name: ("04_figures2_3", f"{number}.") for name, (_, number, _) in EXAMPLES.items()},
 }
 """File name of each figure -> the notebook that shows it, and its label there."""
 
@@ -151,6 +154,7 @@ def gather(results: Results) -> dict[str, Any]:
         "pictures": {name: picture(profile, name) for name in PICTURES},
         "deviations": deviations((paper_folder(profile) / "deviations.md").read_text(encoding="utf-8")),
         "claims": claims_table(profile),
+        "story": story(results, read_verdicts(files(profile, "claims")[0], profile.name)),
     }
 
 
@@ -317,7 +321,13 @@ def claims_table(profile: Profile) -> dict[str, Any]:
             for mark in MARKS
         ],
         "total": len(claims["claims"]),
+        "decided": sum(claim["verdict"] not in ("not testable", "not measured") for claim in claims["claims"]),
         "measurements": claims["measurements"],
+        "quality": [
+            {"says": claim["says"].rstrip("."), "verdict": claim["verdict"], "measured": claim["measured_text"]}
+            for claim in claims["claims"]
+            if claim["id"] in OVER_BASELINES
+        ],
         "groups": [{"name": name, "claims": entries} for name, entries in groups.items()],
         "commands": [{"command": name, "count": count} for name, count in commands.most_common()],
         "command": claims["command"],

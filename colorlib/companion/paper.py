@@ -12,7 +12,7 @@ MSE = 0.0044
 """Mean squared error in Table I (Sec. IV.C)."""
 PSNR = 23.56
 """PSNR in Table I, in dB (Sec. IV.C)."""
-TRIPTYCHS = {
+EXAMPLES = {
     "figure2_portrait": (
         "matplotlib/grace_hopper.jpg",
         "Figure 2",
@@ -21,4 +21,4 @@ TRIPTYCHS = {
     "figure3_coffee": ("skimage/coffee.png", "Figure 3a", "a cup of coffee on a wooden table (CC0)"),
     "figure3_rocket": ("skimage/rocket.jpg", "Figure 3b", "a rocket on its launch pad at dawn (public domain)"),
 }
-"""Figures 2-3 (gray, prediction, truth): file name -> the bundled photograph, its number, its description."""
+"""Figures 2-3: file name -> the bundled photograph, its number, its description."""

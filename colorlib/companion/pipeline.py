@@ -17,7 +17,7 @@ from colorlib.colorizers import BASELINES, load_run
 from colorlib.companion.artifacts import datasets, figures, lightweight, outlook, published, table1
 from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.report.page import page_files, page_inputs, write_report
 from colorlib.companion.results import Results
 from colorlib.companion.steps import TRAINING, Step, compared_profiles, files, inputs, shown_steps
@@ -75,17 +75,17 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
         losses = read_baseline_losses(files(profile, "data")[1])
         figures.loss_curve(runs, losses, *files(profile, "figure1"))
 
-    def triptychs() -> None:
-        colorize = load_run(runs[0])
-        for name in TRIPTYCHS:
-            figures.paper_triptych(name, colorize, profile.figures)
+    def examples() -> None:
+        colorize, baseline = load_run(runs[0]), figures.best_baseline(profile)
+        for name in EXAMPLES:
+            figures.paper_example(name, colorize, baseline, profile.figures)
 
     makers: dict[str, Callable[[], object]] = {
         "scores": partial(table1.write_scores, results, rescore=False),
         "table1": partial(table1.table1, results),
         "figure1": loss_curve,
         "data_crops": partial(figures.data_crops, profile.figures, profile.config.crop_size),
-        "figures2_3": triptychs,
+        "figures2_3": examples,
         "published": partial(published.published_table, results),
         "datasets": partial(datasets.write, results),
         "outlook": partial(outlook.write, profile),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from colorlib.companion.notebooks import code_cells
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
 from colorlib.evaluate import baselines_file
 from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import imports_of
@@ -42,7 +42,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "data": ("results/data.json", "results/baselines.json"),
     "data_crops": ("figures/data_crops.png",),
     "figure1": ("figures/figure1_loss_curve.png",),
-    "figures2_3": tuple(f"figures/{name}.png" for name in TRIPTYCHS),
+    "figures2_3": tuple(f"figures/{name}.png" for name in EXAMPLES),
     "scores": ("results/per_image.csv",),
     "table1": ("results/table1.csv", "results/table1.md"),
     "published_scores": ("results/peers/per_image.csv", "results/peers/scored.json"),
@@ -94,7 +94,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
     kept_weights = [Run(runs[0]).epoch_weights(epoch) for epoch in profile.config.keep_epochs]
     found: dict[str, Sequence[Path]] = {
         "figure1": [*(run / "history.csv" for run in runs), *files(profile, "data")],
-        "figures2_3": first_network,
+        "figures2_3": [*first_network, files(profile, "data")[1]],
         # Without photographs, the baselines' rows are taken from the file itself.
         "scores": [*files(profile, "scores"), *(run / "per_image.csv" for run in runs), *files(profile, "data")],
         "table1": [
@@ -131,6 +131,23 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
         ],
     }
     return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
+
+
+def story_sweep(profile: Profile) -> Path:
+    """Return the summary of the sweep over numbers of photographs that the story reads."""
+    return other_profile(profile, "cpu").sweep("data_scaling") / "summary.csv"
+
+
+def story_inputs(profile: Profile) -> list[Path]:
+    """Return the files that `companion.story` reads, whether or not they exist."""
+    baselines, runs = elsewhere_files(profile)
+    return [
+        *(files(profile, name)[0] for name in ("claims", "datasets", "published", "table1", "scores")),
+        *files(profile, "published_scores"),
+        baselines,
+        *runs,
+        story_sweep(profile),
+    ]
 
 
 def other_profile(profile: Profile, name: str) -> Profile:
@@ -266,7 +283,10 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
         *(_training_step(profile, seed, root, train=train) for seed in profile.seeds),
     ]  # fmt: skip
     if papers_method:
-        found += [step("03_figure1", "figure1", given=seeds), step("04_figures2_3", "figures2_3", given=first)]
+        found += [
+            step("03_figure1", "figure1", given=seeds),
+            step("04_figures2_3", "figures2_3", given=first, photos=photos),
+        ]
     found.append(step("05_table1", "scores", "table1", given=seeds, photos=photos, scores="scores"))
     if papers_method and profile.photos != "bundled":  # profiles on bundled photographs need no download
         found.append(

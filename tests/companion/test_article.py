@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -366,3 +367,28 @@ def test_the_table_of_data_sets_is_included_if_there_is_one(profile, pdf):
         assert shown not in text_of(pdf)
         assert shown in text
     assert re.search(r"cifar10,10updates[^;]*0\.0049[^;]*interval", text)
+
+
+def test_the_numbers_of_claims_are_those_of_the_ledger():
+    profile = load_profile("paper")
+    found = article.claims_table(profile)
+    ledger = json.loads((profile.results / "claims.json").read_text(encoding="utf-8"))
+    counts = {entry["name"]: entry["count"] for entry in found["verdicts"]}
+    assert counts == ledger["counts"]
+    assert found["total"] == sum(counts.values()) == len(ledger["claims"])
+    assert found["decided"] == found["total"] - counts["not testable"] - counts["not measured"]
+    measured = {claim["id"]: claim["measured_text"] for claim in ledger["claims"]}
+    assert [entry["measured"] for entry in found["quality"]] == [measured[name] for name in article.OVER_BASELINES]
+    source = (PROJECT / "paper" / "companion.typ").read_text(encoding="utf-8")
+    conclusion = source.partition("= What we conclude")[2].partition("= Code and data")[0]
+    assert set(re.findall(r'number\("(.*?)"\)', conclusion)) == counts.keys(), "every verdict is counted on its own"
+    assert not re.search(r"(?<![#\w.])\d", conclusion), "no number is typed"
+
+
+def test_the_readme_counts_as_the_ledger_does():
+    ledger = json.loads((load_profile("paper").results / "claims.json").read_text(encoding="utf-8"))
+    summary = (PROJECT / "README.md").read_text(encoding="utf-8").partition("<!-- summary of results/paper -->")[2]
+    summary = summary.partition("<!-- end -->")[0]
+    assert all(f"{count} {verdict}" in summary for verdict, count in ledger["counts"].items() if count)
+    assert f"{len(ledger['claims'])} claims" in summary
+    assert f"{ledger['measurements']} independent" in summary

@@ -227,7 +227,7 @@ def test_notebooks_with_scores_only_read_them():
 
 def test_one_notebook_needs_those_that_write_its_inputs():
     every = steps(load_profile("smoke"))
-    assert [step.name for step in needed(every, "04_figures2_3")] == ["02_train_seed-0", "04_figures2_3"]
+    assert [step.name for step in needed(every, "04_figures2_3")] == ["01_data", "02_train_seed-0", "04_figures2_3"]
     assert [step.name for step in needed(every, "03_figure1")] == ["01_data", "02_train_seed-0", "03_figure1"]
     assert [step.name for step in needed(every, "explore")] == ["02_train_seed-0", "explore"]
     assert needed(every, None) == needed(every, "report") == every

@@ -9,7 +9,7 @@ from colorlib.companion.artifacts import figures
 from colorlib.companion.artifacts.table1 import table1, write_scores
 from colorlib.companion.claims.claims import judge_claims, read_claims
 from colorlib.companion.claims.text import markdown, summary
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.pipeline import write_manifest
 from colorlib.companion.results import Results
 from colorlib.companion.steps import files
@@ -50,8 +50,8 @@ def make_tiny_profile(root: Path) -> Profile:
     table1(results)
     figures.loss_curve([run], losses, *files(profile, "figure1"))
     figures.data_crops(profile.figures, 16)
-    for name in TRIPTYCHS:
-        figures.paper_triptych(name, load_run(run), profile.figures)
+    for name in EXAMPLES:
+        figures.paper_example(name, load_run(run), figures.best_baseline(profile), profile.figures)
     write_some_claims(results)
     write_manifest(profile)
     return profile

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from files of runs: Figure 1 (loss curve) and the triptychs of Figures 2-3."""
+"""The paper's figures, drawn from files of runs: Figure 1 (loss curve) and the examples of Figures 2-3."""
 
 import base64
 import io
@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorizers import Colorize
 from colorlib.companion import paper
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
+from colorlib.companion.steps import files
 from colorlib.companion.tables import show_captioned
 from colorlib.data import Augmentation, TrainingPhotos
+from colorlib.evaluate import baseline_methods, read_baseline_losses
 from colorlib.files import write_bytes
 from colorlib.metrics import mse, psnr_of
 from colorlib.photos import open_photos
 from colorlib.photos.decode import Photo
+from colorlib.profiles import Profile
 from colorlib.runs import Run
 
 SETTINGS: Any = {
@@ -199,57 +202,77 @@ def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]], x: float) -
 # Figures 2-3
 
 
-def triptych(photo: Photo, colorize: Colorize, path: Path, *, number: str, subject: str) -> Illustration:
-    """Draw gray input, ground truth and prediction side by side, with the PSNR of input and prediction (Sec. IV.B).
+def example(
+    photo: Photo, colorize: Colorize, baseline: tuple[str, Colorize], path: Path, *, number: str, subject: str
+) -> Illustration:
+    """Draw gray input, ground truth, prediction and a baseline side by side, each with its PSNR (Sec. IV.B).
 
     Args:
         photo: a photograph that was not trained on.
-        colorize: the network or baseline that predicts its colors.
+        colorize: the network that predicts its colors.
+        baseline: the name of a baseline, and the baseline: what can be had without a network.
         path: the PNG file.
         number: the figure's number in the caption, for example `Figure 2`.
         subject: the subject of the photograph, in words.
     """
     truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
     light = lightness(truth).unsqueeze(0)
-    gray = to_bytes(gray_rgb(light)[0])
-    predicted = to_bytes(colorize(light)[0])
-    scores = {name: psnr_of(mse(picture, truth)) for name, picture in (("gray", gray), ("predicted", predicted))}
+    name, fitted = baseline
+    pictures = {
+        "gray input": to_bytes(gray_rgb(light)[0]),
+        "ground truth": truth,
+        "prediction": to_bytes(colorize(light)[0]),
+        name: to_bytes(fitted(light)[0]),
+    }
+    scores = {
+        title: f"{psnr_of(mse(picture, truth)):.2f} dB"
+        for title, picture in pictures.items()
+        if title != "ground truth"
+    }
     height, width = truth.shape[1:]
-    panels = [
-        (gray, "gray input", f"{scores['gray']:.2f} dB"),
-        (truth, "ground truth", ""),
-        (predicted, "prediction", f"{scores['predicted']:.2f} dB"),
-    ]
     with style():
-        figure = Figure(figsize=(6.6, 2.16 * height / width))
-        for axes, (picture, title, below) in zip(figure.subplots(1, 3), panels, strict=True):
+        figure = Figure(figsize=(6.6, 1.61 * height / width))
+        for axes, (title, picture) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
             axes.imshow(picture.permute(1, 2, 0).numpy(), interpolation="antialiased")
             axes.set_title(title, fontsize=9, pad=4)
-            axes.set_xlabel(f"PSNR {below}" if below else " ", fontsize=9, labelpad=4)
+            axes.set_xlabel(f"PSNR {scores[title]}" if title in scores else " ", fontsize=9, labelpad=4)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         figure.subplots_adjust(wspace=0.03, left=0, right=1, bottom=0, top=1)
         save(figure, path, dpi=150)
+    listed = ", ".join(f"{title} {score}" for title, score in scores.items())
     return Illustration(
         path=path,
         label=f"{number}.",
         caption=(
-            f"{subject[0].upper()}{subject[1:]}: gray input (L of CIE LAB), ground truth, prediction. "
-            f"PSNR on 8-bit RGB: gray input {scores['gray']:.2f} dB, prediction {scores['predicted']:.2f} dB. The "
-            "photograph was not trained on."
+            f"{subject[0].upper()}{subject[1:]}: gray input (L of CIE LAB), ground truth, prediction, {name} (the best "
+            f"baseline on the validation photographs). PSNR on 8-bit RGB: {listed}. The photograph was not trained on."
         ),
         alt=(
-            f"Three pictures side by side of {subject}: the gray input, the ground truth in color, and the network's "
-            f"prediction, at {scores['predicted']:.2f} dB PSNR where gray alone has {scores['gray']:.2f} dB."
+            f"Four pictures side by side of {subject}: the gray input, the ground truth in color, the network's "
+            f"prediction, at {scores['prediction']} PSNR where gray alone has {scores['gray input']}, and the {name}, "
+            f"at {scores[name]}."
         ),
     )
 
 
-def paper_triptych(name: str, colorize: Colorize, folder: Path) -> Illustration:
-    """Draw one of the paper's Figures 2-3, a row of `paper.TRIPTYCHS`, as `folder`/`name`.png."""
-    photo, number, subject = TRIPTYCHS[name]
+def best_baseline(profile: Profile) -> tuple[str, Colorize]:
+    """Return the fitted baseline with the lowest MSE on the validation crops: its name, and itself.
+
+    Raises:
+        ValueError: the profile's baselines.json does not exist.
+        PhotosMissingError: the training photographs are not on this machine.
+    """
+    losses = read_baseline_losses(files(profile, "data")[1])
+    name = min((name for name in losses if name != "gray"), key=lambda name: losses[name])
+    return name, baseline_methods(profile.photos)[name]
+
+
+def paper_example(name: str, colorize: Colorize, baseline: tuple[str, Colorize], folder: Path) -> Illustration:
+    """Draw one of the paper's Figures 2-3, a row of `paper.EXAMPLES`, as `folder`/`name`.png."""
+    photo, number, subject = EXAMPLES[name]
     (found,) = [each for each in open_photos("bundled", "test") if each.name == photo]
-    return triptych(found, colorize, folder / f"{name}.png", number=number, subject=subject)
+    return example(found, colorize, baseline, folder / f"{name}.png", number=number, subject=subject)
 
 
 # Training data

@@ -22,7 +22,8 @@ from colorlib.companion.report.notebook_html import (
     table_figure,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import Step, files, shown_steps
+from colorlib.companion.steps import Step, files, shown_steps, story_inputs
+from colorlib.companion.story import compare_with_one_color, story
 from colorlib.companion.tables import Column, Table, scored_photographs
 from colorlib.config import config_of_record
 from colorlib.files import write_text
@@ -83,8 +84,7 @@ def page_inputs(profile: Profile, steps: Sequence[Step]) -> list[Path]:
     return [
         *(step.executed for step in steps),
         *(profile.run(seed) / "run.json" for seed in profile.seeds),
-        files(profile, "claims")[0],
-        files(profile, "table1")[0],
+        *story_inputs(profile),
         *sorted(PROFILES.glob("*.yaml")),
         DEVIATIONS,
         *_speed_tables(),
@@ -103,6 +103,7 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
     sections = [_section(results, step, default_seeds) for step in shown]
     # A profile with another method than the paper's does not judge the paper's claims.
     claims = None if profile.changes else text.read_verdicts(files(profile, "claims")[0], profile.name)
+    compared = compare_with_one_color(results)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"),
         autoescape=True,
@@ -116,7 +117,9 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
         css=style(),
         profile=profile,
         config=config_of_record(results.records[0]),
+        story=story(results, claims),
         summary=_summary(profile, claims),
+        compared=table_figure(compared.html(), compared.caption),
         claims=claims,
         groups=_groups(claims) if claims else {},
         marks={mark.verdict: mark for mark in text.MARKS},
@@ -248,7 +251,7 @@ def current(readme: str, root: Path | None = None) -> str:
     Raises:
         ValueError: there is no such section, or the results that it needs do not exist.
     """
-    sections = {"summary": _summary_text, "headline": _headline_table}
+    sections = {"story": _story_text, "summary": _summary_text, "headline": _headline_table}
 
     def generate(match: re.Match[str]) -> str:
         if match["section"] not in sections:
@@ -258,6 +261,11 @@ def current(readme: str, root: Path | None = None) -> str:
         return f"{match[1]}{generated}{match[4]}"
 
     return MARKERS.sub(generate, readme)
+
+
+def _story_text(profile: Profile) -> str:
+    told = story(Results(profile), text.read_verdicts(files(profile, "claims")[0], profile.name))
+    return f"{told}\n" if told else ""
 
 
 def _summary_text(profile: Profile) -> str:

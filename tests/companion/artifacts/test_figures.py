@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from colorlib.color import gray_rgb
 from colorlib.companion.artifacts import figures
-from colorlib.companion.paper import TRIPTYCHS
+from colorlib.companion.paper import EXAMPLES
+from colorlib.companion.steps import files
 from colorlib.companion.tables import caption_html
 from colorlib.data import Augmentation
+from colorlib.evaluate import baseline_methods
+from colorlib.files import write_json
 from colorlib.photos.decode import Photo, Pixels
+from colorlib.profiles import load_profile
 from colorlib.runs import Run
 
 
@@ -55,31 +60,63 @@ def test_the_loss_curve_holds_both_curves(tmp_path: Path):
         assert (np.abs(pixels.astype(int) - rgb).max(axis=1) < 8).sum() > 300
 
 
-def test_a_triptych_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
+def constant(value: float) -> figures.Colorize:
+    """A colorizer that makes every pixel one gray."""
+    return lambda light: torch.full((1, 3, *light.shape[-2:]), value)
+
+
+def test_an_example_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
     pixels = noise(60, 80)
-    shown = figures.triptych(
-        photo(pixels), lambda light: torch.full((1, 3, *light.shape[-2:]), 0.5), tmp_path / "t.png",
-        number="Figure 9", subject="noise",
+    shown = figures.example(
+        photo(pixels), constant(0.5), ("look-up table", constant(0.2)), tmp_path / "e.png", number="Figure 9",
+        subject="noise",
     )  # fmt: skip
-    expected = peak_signal_noise_ratio(pixels, np.full_like(pixels, 128))
-    assert re.search(rf"prediction\D*{expected:.2f} dB", shown.caption)
-    assert f"{expected:.2f} dB" in shown.alt
+    expected = {
+        name: f"{peak_signal_noise_ratio(pixels, np.full_like(pixels, level)):.2f} dB"
+        for name, level in (("prediction", 128), ("look-up table", 51))
+    }
+    for name, psnr in expected.items():
+        assert f"{name} {psnr}" in shown.caption
+        assert psnr in shown.alt
     assert shown.label == "Figure 9."
     assert shown.caption.startswith("Noise")
-    with Image.open(tmp_path / "t.png") as drawn:
-        assert drawn.size[0] > 600
+    with Image.open(tmp_path / "e.png") as drawn:
+        drawn_pixels = np.asarray(drawn.convert("RGB"))
+    assert drawn_pixels.shape[1] > 600
+    for quarter, level in ((2, 128), (3, 51)):
+        width = drawn_pixels.shape[1] // 4
+        middle = drawn_pixels[drawn_pixels.shape[0] // 2, quarter * width + width // 2]
+        assert middle.tolist() == [level] * 3, "prediction and baseline are the last two of four panels"
 
 
 def test_a_perfect_prediction_has_an_infinite_psnr_and_is_still_drawn(tmp_path: Path):
     gray = np.repeat(noise(60, 80)[..., :1], 3, axis=2)
-    shown = figures.triptych(photo(gray), gray_rgb, tmp_path / "t.png", number="Figure 9", subject="gray noise")
-    assert re.search(r"prediction\D*\binf dB", shown.caption)
+    shown = figures.example(
+        photo(gray), gray_rgb, ("mean chroma", constant(0.5)), tmp_path / "e.png", number="Figure 9", subject="noise"
+    )
+    assert "prediction inf dB" in shown.caption
     assert shown.path.is_file()
 
 
-def test_the_papers_triptychs_are_of_bundled_photographs(tmp_path: Path):
-    for name, (_, number, subject) in TRIPTYCHS.items():
-        shown = figures.paper_triptych(name, gray_rgb, tmp_path)
+@pytest.mark.parametrize(
+    ("losses", "name"),
+    [
+        ({"gray": 0.001, "mean chroma": 0.006, "look-up table": 0.005}, "look-up table"),
+        ({"gray": 0.007, "mean chroma": 0.004, "look-up table": 0.005}, "mean chroma"),
+    ],
+)
+def test_the_fourth_panel_is_the_baseline_with_the_lower_error(tmp_path: Path, losses: dict[str, float], name: str):
+    profile = replace(load_profile("smoke"), root=tmp_path)
+    write_json(files(profile, "data")[1], {"validation_mse": losses})
+    found, baseline = figures.best_baseline(profile)
+    assert found == name
+    light = torch.rand(1, 1, 4, 4) * 100
+    assert torch.equal(baseline(light), baseline_methods("bundled")[name](light))
+
+
+def test_the_papers_examples_are_of_bundled_photographs(tmp_path: Path):
+    for name, (_, number, subject) in EXAMPLES.items():
+        shown = figures.paper_example(name, gray_rgb, ("mean chroma", gray_rgb), tmp_path)
         assert shown.path == tmp_path / f"{name}.png"
         assert shown.path.is_file()
         assert shown.label == f"{number}."

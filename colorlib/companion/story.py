@@ -1,0 +1,311 @@
+"""The result in one paragraph, for README.md, the report and the article, and the photographs on which it holds."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from colorlib.companion import paper
+from colorlib.companion.artifacts.published import IMAGENET, SOURCE, ZHANG
+from colorlib.companion.claims.from_scores import scores_elsewhere
+from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, gains
+from colorlib.companion.costs import multiply_adds_per_pixel
+from colorlib.companion.results import NotMeasuredError, Results
+from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, story_sweep
+from colorlib.companion.sweeps.summary import differences, read_summary, students_interval
+from colorlib.companion.tables import JOINED, Column, Table
+from colorlib.evaluate import NETWORK
+from colorlib.metrics import NEAR_GRAY_CHROMA, Score, psnr_of
+
+ALL_PHOTOGRAPHS, A_TENTH = "all", "tenth"
+"""Points of the sweep `data_scaling`, of which one has ten times the photographs of the other."""
+BUILT = ("gray-to-rgb", "output-range")
+"""Claims on what the text says to build."""
+MILLIONS = IMAGENET.partition(" photographs")[0]
+UNDECIDED = "undecided"
+
+
+def story(results: Results, claims: Mapping[str, Any] | None) -> str | None:
+    """Return the paragraph; None for another profile than the primary one, and where no claims were judged.
+
+    Where a result does not exist, its sentence says so.
+
+    Args:
+        results: of the profile.
+        claims: the content of its claims.json.
+    """
+    if results.profile.name != PRIMARY or claims is None:
+        return None
+    by_id = {claim["id"]: claim for claim in claims["claims"]}
+    parts: list[Callable[[Results, Mapping[str, Any]], str]] = [_built, _meaning, _bought, _changes]
+    sentences = []
+    for part in parts:
+        try:
+            sentences.append(part(results, by_id))
+        except NotMeasuredError as error:
+            sentences.append(f"{error}.")
+    return " ".join(sentences)
+
+
+def _built(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return what can be built from the text, and where the paper's error was reached."""
+    built = all(claims[name]["verdict"] == "reproduced" for name in BUILT)
+    data = _read(results, "datasets", "reproduce")
+    networks = data[data["method"] == NETWORK]
+    sources = networks["trained on"].unique()
+    reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
+    where = f"on none of {len(sources)} sources"
+    if reached:
+        where = f"on {_listed(reached)} ({len(reached)} of {len(sources)} sources)"
+    return (
+        f"The network can{'' if built else 'not'} be built from the text; the paper's squared error, {paper.MSE}, is "
+        f"reached {where}."
+    )
+
+
+def _meaning(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return what the paper's error would mean: dB over gray, a published network's gain, the part that gives it."""
+    data = _read(results, "datasets", "reproduce")
+    published = _read(results, "published", "peers").set_index("method")
+    gray = {
+        source.partition(", ")[0]: value
+        for source, method, value in zip(data["source"], data["method"], data["PSNR of MSE"], strict=True)
+        if method == "gray"
+    } | {SOURCE: published["PSNR of MSE"]["gray"]}
+    over = sorted((psnr_of(paper.MSE) - value, source) for source, value in gray.items())
+    (first, nearest), *others = over
+    listed = ", ".join(f"{gain:.1f} on {source}" for gain, source in others)
+    share, images = part_with_error(results, paper.MSE)
+    photos = results.profile.photos
+    part = f"{photos}'s {share:.0%} least colorful test photographs give it"
+    if share in (0, 1):
+        part = f"{'all' if share else 'none'} of the {images} test photographs of {photos} would give it"
+    return (
+        f"It would be {first:.1f} dB over gray on {nearest}, {listed}; a network that saw {MILLIONS} "
+        f"photographs gains {published['gain over gray'][ZHANG]:.1f} on {SOURCE}; {part}."
+    )
+
+
+def part_with_error(results: Results, error: float) -> tuple[float, int]:
+    """Return the largest share of the test photographs, the least colorful first, whose pooled MSE is at most `error`.
+
+    The MSE is that of the network, a mean over seeds; the second number is that of all test photographs.
+    """
+    rows = [row for _, row in results.scores if row.method == NETWORK]
+    errors: dict[str, list[float]] = {}
+    for row in rows:
+        errors.setdefault(row.image, []).append(row.mse)
+    colorfulness = {row.image: row.truth_colorfulness for row in rows}
+    ordered = [math.fsum(errors[image]) / len(errors[image]) for image in sorted(errors, key=lambda i: colorfulness[i])]
+    counts = [n for n in range(1, len(ordered) + 1) if math.fsum(ordered[:n]) / n <= error]
+    return max(counts, default=0) / len(ordered), len(ordered)
+
+
+def _bought(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return what parameters and multiply-adds buy beyond a look-up table, at home and away."""
+    found = _gains(claims["competitive"])
+    home = {measure: [gain["effect"]] for (place, measure), gain in found.items() if place == HOME}
+    places = list(dict.fromkeys(place for place, _ in found if place != HOME))
+    away = {measure: [found[place, measure]["effect"] for place in places] for measure in home if places}
+    elsewhere = _by_effect(away, places) if away else "nothing was scored"
+    gain = found[HOME, PRIMARY_MEASURE]
+    del home[PRIMARY_MEASURE]
+    return (
+        f"Over a 256-entry table, {int(claims['parameter-count']['measured']):,} parameters and "
+        f"{multiply_adds_per_pixel(results.profile.config):,.0f} multiply-adds a pixel buy "
+        f"{_decibels(gain)} dB PSNR on {results.profile.photos}{_if_open(gain)}, {_by_effect(home, [HOME])}; "
+        f"elsewhere {elsewhere}."
+    )
+
+
+def _changes(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return what would change it and what would not: gains in dB against the gap to the paper's error."""
+    table = _read(results, "table1", "table1").set_index("method")
+    gap = psnr_of(paper.MSE) - psnr_of(float(table["MSE"][NETWORK]))
+    own, unet = (multiply_adds_per_pixel(each.profile.config) for each in (results, results.other(LIGHTWEIGHT)))
+    over_unet = _gains(claims["balance"])
+    gained = [
+        measure
+        for (_, measure), gain in over_unet.items()
+        if gain["effect"] == Effect.WORSE and measure != PRIMARY_MEASURE
+    ]
+    changes = {
+        "tenfold updates": (_of_updates(_measured(claims["converged-at-40"])), "extrapolated"),
+        "tenfold photographs": (_of_photographs(results), ""),
+        "L1": (_reversed(_measured(claims["loss-simple"]), "measured"), ""),
+        f"a U-Net with {unet / own:.0%} of the multiply-adds": (
+            _reversed(over_unet[HOME, PRIMARY_MEASURE], "value"),
+            f"better {_listed([_short(measure) for measure in gained])}" if gained else "",
+        ),
+    }
+    enough = {name: change for name, change in changes.items() if change[0]["high"] >= gap}
+    others = {name: change for name, change in changes.items() if name not in enough}
+    parts = [
+        f"{word} {', '.join(_change(name, *change) for name, change in group.items())}"
+        for word, group in (("perhaps enough are", enough), ("not enough are", others))
+        if group
+    ]
+    return f"For the missing {gap:.1f} dB: {'; '.join(parts)}."
+
+
+def _change(name: str, gain: Mapping[str, Any], note: str) -> str:
+    """Return a change with its gain in dB; one whose interval holds zero is undecided."""
+    return f"{name} ({'; '.join(filter(None, (f'{_decibels(gain)}{_if_open(gain)}', note)))})"
+
+
+def _if_open(gain: Mapping[str, Any]) -> str:
+    return f", {UNDECIDED}" if gain["low"] <= 0 <= gain["high"] else ""
+
+
+def _of_updates(claim: Mapping[str, Any]) -> dict[str, float]:
+    """Return the gain in dB of ten times the updates, if the validation loss goes on falling as a power of them.
+
+    The claim compares means of epochs 31 to 40 and 91 to 100.
+    """
+    tenfolds = math.log10(95.5 / 35.5)
+    falls = {"value": claim["measured"], "low": claim["low"], "high": claim["high"]}
+    return {name: -10 * math.log10(1 - fall) / tenfolds for name, fall in falls.items()}
+
+
+def _of_photographs(results: Results) -> dict[str, float]:
+    """Return the gain in dB of the U-Net from ten times the photographs, with its interval over seeds."""
+    path = _existing(results, story_sweep(results.profile), "sweep SWEEP=data_scaling")
+    changed = differences(read_summary(path), A_TENTH)
+    own = changed[(changed["point"] == ALL_PHOTOGRAPHS) & (changed["method"] == NETWORK)]
+    values = [float(value) for value in own["PSNR of MSE"]]
+    low, high = students_interval(values)
+    return {"value": fmean(values), "low": low, "high": high}
+
+
+def _reversed(gain: Mapping[str, Any], value: str) -> dict[str, float]:
+    """Return the gain of the other of two compared methods."""
+    return {"value": -gain[value], "low": -gain["high"], "high": -gain["low"]}
+
+
+def _measured(claim: Mapping[str, Any]) -> Mapping[str, Any]:
+    if claim["measured"] is None or claim["low"] is None:
+        raise NotMeasuredError(f"{claim['says'].rstrip('.')}: not measured")
+    return claim
+
+
+def _gains(claim: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return the gains of a claim of quality by place and measure, without the one that decides nothing."""
+    return {(gain["place"], gain["measure"]): gain for gain in _measured(claim)["gains"] if gain["measure"] != SHARE}
+
+
+def _decibels(gain: Mapping[str, Any]) -> str:
+    return f"{gain['value']:+.2f}"
+
+
+def _by_effect(effects: Mapping[str, Sequence[str]], places: Sequence[str]) -> str:
+    """Return the measures, grouped by their effects on the places, as text."""
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for measure, found in effects.items():
+        grouped.setdefault(tuple(found), []).append(_short(measure))
+    return ", ".join(f"{_listed(measures)} {_joint(found, places)}" for found, measures in grouped.items())
+
+
+def _joint(effects: Sequence[str], places: Sequence[str]) -> str:
+    """Return effects on several places as text: one word where they are equal, else those that are shown."""
+    words = [UNDECIDED if effect == Effect.OPEN else str(effect) for effect in effects]
+    if len(set(words)) == 1:
+        return words[0]
+    shown = [(word, place) for word, place in zip(words, places, strict=True) if word != UNDECIDED]
+    return " and ".join(f"{word} {place} only" for word, place in shown)
+
+
+def _short(measure: str) -> str:
+    return {PRIMARY_MEASURE: "PSNR"}.get(measure, measure.removeprefix("fall of "))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _read(results: Results, entry: str, target: str) -> pd.DataFrame:
+    """Read the CSV file of an entry of `FILES`."""
+    return pd.read_csv(_existing(results, files(results.profile, entry)[0], target))
+
+
+def _existing(results: Results, path: Path, target: str) -> Path:
+    if not path.is_file():
+        name = path.relative_to(results.profile.results.parent.parent).as_posix()
+        raise NotMeasuredError(f"There is no {name}; {results.command(target)} makes it")
+    return path
+
+
+# Where it holds
+
+THIRDS = ("least", "middle", "most")
+"""Thirds of the photographs by the colorfulness of the ground truth."""
+ONE_COLOR = "mean chroma"
+"""The baseline that is one constant color."""
+BETTER_SHARE, GAIN = "nearer the truth (%)", "gain in PSNR of MSE"
+
+
+def compare_with_one_color(results: Results) -> Table:
+    """Return a table of where the network is better than one constant color, and where it is worse.
+
+    A row for each third of each scored set of photographs, by the colorfulness of the ground truth. Numbers come from
+    scores of single photographs; sets that were not scored are named in the caption.
+    """
+    sets: dict[str, Callable[[], list[tuple[int | None, Score]]]] = {results.profile.photos: lambda: results.scores}
+    if results.profile.name == PRIMARY:
+        sets |= {SOURCE: lambda: results.published, ELSEWHERE: lambda: scores_elsewhere(results)}
+    records, missing = [], []
+    for name, read in sets.items():
+        try:
+            records += [_third_record(results, name, third, rows) for third, rows in _thirds(read())]
+        except NotMeasuredError as error:
+            missing.append(f" {error}.")
+    data = pd.DataFrame(records)
+    return Table(
+        data=data,
+        columns=[
+            *(Column(name=name) for name in ("photographs", "colorful", "images")),
+            Column(name=BETTER_SHARE, digits=0),
+            Column(name=GAIN, digits=2),
+            Column(name="network is"),
+        ],
+        caption=(
+            f"The network against one constant color (mean a and b of {results.profile.photos}/train), on thirds of "
+            "the test photographs by the colorfulness of the truth, near gray ones left out: share of the photographs "
+            "on which its error is lower, mean over seeds, and gain in PSNR of the pooled MSE, in dB. In brackets: "
+            f"{JOINED if len(results.profile.seeds) > 1 else '95 % bootstrap interval over images'}. Better or worse: "
+            f"the whole interval is.{''.join(missing)}"
+        ),
+    )
+
+
+def _thirds(rows: Sequence[tuple[int | None, Score]]) -> list[tuple[str, list[tuple[int | None, Score]]]]:
+    """Return the rows of each third of the photographs that are not near gray, the least colorful first."""
+    colored = [row for row in rows if row[1].truth_chroma >= NEAR_GRAY_CHROMA]
+    colorfulness = {row.image: row.truth_colorfulness for _, row in colored}
+    ordered = sorted(colorfulness, key=lambda image: colorfulness[image])
+    bounds = [len(ordered) * i // len(THIRDS) for i in range(len(THIRDS) + 1)]
+    chosen = [set(ordered[low:high]) for low, high in pairwise(bounds)]
+    return [
+        (third, [row for row in colored if row[1].image in images])
+        for third, images in zip(THIRDS, chosen, strict=True)
+    ]
+
+
+def _third_record(
+    results: Results, name: str, third: str, rows: Sequence[tuple[int | None, Score]]
+) -> dict[str, str | float]:
+    found = {gain.measure: gain for gain in gains(rows, results.profile.seeds, NETWORK, ONE_COLOR, place=name)}
+    gain = found[PRIMARY_MEASURE]
+    return {
+        "photographs": name,
+        "colorful": third,
+        "images": len({row.image for _, row in rows}),
+        BETTER_SHARE: 100 * (found[SHARE].value + 0.5),
+        GAIN: gain.value,
+        f"{GAIN} low": gain.low,
+        f"{GAIN} high": gain.high,
+        "network is": UNDECIDED if gain.effect is Effect.OPEN else str(gain.effect),
+    }

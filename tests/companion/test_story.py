@@ -1,0 +1,204 @@
+"""The story: its sentences follow the committed numbers, in three places; where the network is worse."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from helpers.committed import edit
+
+from colorlib.companion import paper
+from colorlib.companion.claims.text import read_verdicts
+from colorlib.companion.report import page
+from colorlib.companion.results import Results
+from colorlib.companion.steps import PRIMARY, elsewhere_files, files, inputs, story_inputs, story_sweep
+from colorlib.companion.story import compare_with_one_color, part_with_error, story
+from colorlib.files import write_json
+from colorlib.metrics import psnr_of
+from colorlib.profiles import PROJECT, Profile, load_profile
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    """Copies of the committed files that the story reads."""
+    committed = load_profile(PRIMARY)
+    runs = [committed.run(seed) / name for seed in committed.seeds for name in ("history.csv", "weights.safetensors")]
+    for path in [*story_inputs(committed), *runs, *inputs(committed)["table1"]]:
+        copy = tmp_path / path.relative_to(PROJECT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return replace(committed, root=tmp_path)
+
+
+def told(profile: Profile) -> str:
+    """The story of a profile's results."""
+    text = story(Results(profile), read_verdicts(files(profile, "claims")[0], profile.name))
+    assert text is not None
+    return text
+
+
+def change_claim(profile: Profile, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change an entry of claims.json."""
+    path = files(profile, "claims")[0]
+    content = json.loads(path.read_text())
+    (entry,) = [entry for entry in content["claims"] if entry["id"] == name]
+    change(entry)
+    content["counts"] = {name: sum(one["verdict"] == name for one in content["claims"]) for name in content["counts"]}
+    write_json(path, content)
+
+
+def set_gain(place: str, measure: str, **numbers: Any) -> Callable[[dict[str, Any]], None]:
+    def change(entry: dict[str, Any]) -> None:
+        (gain,) = [gain for gain in entry["gains"] if (gain["place"], gain["measure"]) == (place, measure)]
+        gain.update(numbers)
+
+    return change
+
+
+def sentences(text: str) -> list[str]:
+    return text.split(". ")
+
+
+def test_it_is_short_and_says_what_the_intervals_allow(profile):
+    text = told(profile)
+    assert len(text.split()) <= 130
+    built, meaning, bought, changes = sentences(text)
+    table = pd.read_csv(files(profile, "table1")[0]).set_index("method")
+    assert f"{paper.MSE}" in built
+    assert f"{psnr_of(paper.MSE) - table['PSNR of MSE']['gray']:.1f} on bsds500" in meaning
+    published = pd.read_csv(files(profile, "published")[0]).set_index("method")
+    assert f"gains {published['gain over gray']['Zhang, no rebalancing']:.1f} on zhang2016" in meaning
+    assert f"{psnr_of(paper.MSE) - table['PSNR of MSE']['network']:.1f} dB" in changes
+    home, away = bought.split("elsewhere")
+    assert "SSIM worse" in home
+    assert "mean PSNR and ΔE00 undecided" in home
+    assert away.startswith(" PSNR undecided")
+    assert "SSIM and ΔE00 worse" in away
+    assert "better" not in home + away
+
+
+def test_it_is_the_same_in_three_places():
+    results = Results(load_profile(PRIMARY))
+    text = told(results.profile)
+    assert f"-->\n{text}\n<!-- end -->" in page.README.read_text(encoding="utf-8")
+    template = (page.TEMPLATES / "report" / "report.html.j2").read_text(encoding="utf-8")
+    assert template.index("{{ story }}") < template.index("in summary")
+    article = (PROJECT / "paper" / "companion.typ").read_text(encoding="utf-8")
+    assert article.index("#rich(d.story)") < article.index("= The paper")
+
+
+def test_another_profile_and_results_without_claims_have_none():
+    assert story(Results(load_profile("cpu")), {"claims": []}) is None
+    assert story(Results(load_profile(PRIMARY)), None) is None
+
+
+def test_reaching_the_papers_error_turns_it(profile):
+    before = sentences(told(profile))[0]
+    edit(
+        files(profile, "datasets")[0],
+        lambda row: {"MSE low": 0.0043} if (row["method"], row["trained on"]) == ("network", "cifar10") else {},
+    )
+    after = sentences(told(profile))[0]
+    assert "none of 4" in before
+    assert "cifar10 (1 of 4" in after
+    change_claim(profile, "gray-to-rgb", lambda entry: entry.update(verdict="contradicted"))
+    assert "cannot be built" in told(profile)
+    assert "cannot be built" not in before
+
+
+def test_the_part_of_the_photographs_that_gives_the_error(profile):
+    share, images = part_with_error(Results(profile), paper.MSE)
+    # Independently, with pandas
+    rows = pd.read_csv(files(profile, "scores")[0])
+    rows = rows[rows["method"] == "network"].groupby("image").mean(numeric_only=True).sort_values("truth_colorfulness")
+    pooled = rows["mse"].expanding().mean().to_numpy()
+    assert images == len(rows) == 200
+    assert share == pytest.approx((pooled <= paper.MSE).nonzero()[0][-1] / 200 + 1 / 200)
+    assert f"{share:.0%} least colorful" in told(profile)
+    edit(files(profile, "scores")[0], lambda row: {"mse": float(row["mse"]) / 2} if row["method"] == "network" else {})
+    assert part_with_error(Results(profile), paper.MSE)[0] == 1
+    assert "all of the 200" in told(profile)
+
+
+@pytest.mark.parametrize(
+    ("place", "measure", "effect", "before", "after"),
+    [
+        ("at home", "SSIM", "better", "SSIM worse; elsewhere", "SSIM better; elsewhere"),
+        ("at home", "mean PSNR", "worse", "mean PSNR and ΔE00 undecided", "mean PSNR and SSIM worse"),
+        ("on zhang2016", "mean PSNR", "open", "mean PSNR worse on zhang2016 only", "PSNR and mean PSNR undecided"),
+        (
+            "on zhang2016",
+            "PSNR of MSE",
+            "better",
+            "elsewhere PSNR undecided",
+            "elsewhere PSNR better on zhang2016 only",
+        ),
+    ],
+)
+def test_what_the_network_buys_follows_each_interval(profile, place, measure, effect, before, after):
+    first = told(profile)
+    change_claim(profile, "competitive", set_gain(place, measure, effect=effect))
+    second = told(profile)
+    assert before in first
+    assert after in second
+    assert after not in first
+
+
+def test_a_gain_at_home_whose_interval_holds_zero_is_undecided(profile):
+    assert "dB PSNR on bsds500, mean" in told(profile)
+    change_claim(profile, "competitive", set_gain("at home", "PSNR of MSE", low=-0.1))
+    assert "dB PSNR on bsds500, undecided, mean" in told(profile)
+
+
+def test_a_change_that_could_close_the_gap_turns_it(profile):
+    first = sentences(told(profile))[-1]
+    assert "perhaps enough" not in first
+    change_claim(profile, "loss-simple", lambda entry: entry.update(low=-3.0))
+    assert "perhaps enough are L1" in told(profile)
+    change_claim(profile, "converged-at-40", lambda entry: entry.update(low=-0.1))
+    assert "tenfold updates (+0.16, undecided" in told(profile)
+    edit(
+        story_sweep(profile),
+        lambda row: {"PSNR of MSE": 23.0 + 0.01 * int(row["seed"])} if row["point"] == "all" else {},
+    )
+    assert "tenfold photographs (+" in told(profile)
+    assert "tenfold photographs (-0" in first
+
+
+def test_a_missing_result_is_named(profile):
+    files(profile, "published")[0].unlink()
+    text = told(profile)
+    assert "results/paper/peers.csv" in text
+    assert "make peers PROFILE=paper" in text
+    assert "256-entry table" in text, "the other sentences stay"
+
+
+@pytest.mark.slow
+def test_the_page_shows_where_one_color_is_better(profile):
+    table = compare_with_one_color(Results(profile)).data
+    sets = table["photographs"].unique().tolist()
+    assert sets == ["bsds500", "zhang2016", "imagenet-sample@256"]
+    assert table.groupby("photographs")["images"].sum()["bsds500"] == 200
+    assert {"better", "worse", "undecided"} == set(table["network is"])
+    for row in table.to_dict("records"):
+        low, high = row["gain in PSNR of MSE low"], row["gain in PSNR of MSE high"]
+        assert row["network is"] == ("better" if low > 0 else "worse" if high < 0 else "undecided")
+    # The pooled gain of one third, independently
+    rows = pd.read_csv(files(profile, "scores")[0])
+    most = rows[["image", "truth_colorfulness"]].drop_duplicates().sort_values("truth_colorfulness")["image"][-67:]
+    rows = rows[rows["image"].isin(most)]
+    color = rows[rows["method"] == "mean chroma"]["mse"].mean()
+    gains = [psnr_of(rows[(rows["method"] == "network") & (rows["seed"] == s)]["mse"].mean()) for s in profile.seeds]
+    assert table["gain in PSNR of MSE"][2] == pytest.approx(sum(gains) / 3 - psnr_of(color))
+
+
+@pytest.mark.slow
+def test_sets_that_were_not_scored_are_named(profile):
+    elsewhere_files(profile)[0].unlink()
+    table = compare_with_one_color(Results(profile))
+    assert table.data["photographs"].unique().tolist() == ["bsds500", "zhang2016"]
+    assert "imagenet-sample@256 was not scored" in table.caption
