@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # A user's pip configuration must not send packages elsewhere than to .venv.
 export PIP_USER = 0
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep pixels claims verify paper readme bench campaign lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep pixels hints claims verify paper readme bench campaign lab check test clean clean-runs clean-all
 
 help:
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9_-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -87,6 +87,9 @@ peers: setup ## other people's colorizers on the same photographs
 
 pixels: setup ## colors that claims are about, measured once (PROFILE, else paper; half an hour)
 	@$(RUN) pixels --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS)))
+
+hints: setup ## PSNR against the number of color hints, on both networks (half an hour; goes on where it stopped)
+	@$(RUN) hints
 
 claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
 	@$(RUN) claims --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper)) $(if $(SEEDS),--seeds $(call quote,$(SEEDS))) $(if $(FORCE),--force)

@@ -18,6 +18,7 @@ optim                  train state (module, Adam, moving average), learning-rate
 trainer                training loop, a generator of progress events
 checkpoint             named tensors and a step in one file that detects any damage to itself
 runs                   run directories: their files, progress events, identity of a run
+hints                  colors that a person gives at places of a photograph, spread to where it is alike
 colorizers             functions from lightness to RGB: trained networks and baselines
 metrics                MSE, PSNR, SSIM, CIEDE2000, ab AUC, colorfulness of one image
 evaluate               metrics per image on a split, pooled with bootstrap intervals
@@ -51,6 +52,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
     artifacts/         figures and tables, one module per notebook
         datasets       scores on one data set after another
         figures        Figure 1 (loss curve), Figures 2-3 (examples)
+        hints          PSNR against the number of hints
         lightweight    lightweight network against the paper's
         outlook        ideas in the paper's outlook against its method
         published      published colorizers against ours

@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,7 @@ examples:
   colorlib train runs/mine --photos folder:~/Pictures      train the paper's network on your own photographs
   colorlib train runs/lr --profile cpu --set learning_rate=3e-4
   colorlib colorize old.jpg                                color a photograph: old-colorized.jpg
+  colorlib colorize old.jpg --hints colors.json            the same, with true colors at some places
   colorlib colorize albums/ -o colored/ --overwrite        color every photograph in a folder
   colorlib evaluate runs/mine                              score a run on its test split
 """
@@ -235,8 +237,19 @@ def add_colorize(parser: argparse.ArgumentParser) -> None:
         help="keep the photograph's lightness, so its sharpness (default)",
     )
     tone.add_argument("--raw", action="store_true", help="the network's raw RGB output")
-    parser.add_argument("--saturation", type=float, default=1.0, help="factor on a and b (default 1)")
-    parser.add_argument("--weights", type=Path, metavar="RUN", help="a run directory (default: the committed weights)")
+    parser.add_argument("--saturation", type=float, default=1.0, help="factor on the guessed a and b (default 1)")
+    parser.add_argument(
+        "--hints",
+        type=Path,
+        metavar="FILE",
+        help="JSON file of true colors at places of one photograph, in shares of its width and height from the upper "
+        'left corner: {"hints": [{"x": 0.5, "y": 0.25, "color": "#a0522d"}]}',
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--model", help="lightweight (default), paper, cpu, or a run directory")
+    source.add_argument(
+        "--like", type=Path, metavar="PHOTO", help="take the palette of this photograph, not a network's"
+    )
     _add_device_options(parser)
 
 
@@ -244,25 +257,37 @@ def colorize(options: argparse.Namespace) -> int:
     """Color photographs; return 1 if one of them could not be colored."""
     from tqdm import tqdm
 
-    from colorlib.colorize import load_colorizer
     from colorlib.colorize.batch import STANDARD, Progress, make_copies, plan_copies
+    from colorlib.colorize.colorizer import find_run, load_colorizer
     from colorlib.device import prepare
+    from colorlib.hints import read_hints
     from colorlib.photos.decode import MAX_PIXELS
     from colorlib.photos.walk import left_out_text
 
     # Load the network and plan the copies
     device = prepare(options.device, options.threads)
     colorizer = load_colorizer(
-        options.weights, device=str(device), keep_luminance=not options.raw, saturation=options.saturation
+        options.model,
+        like=options.like,
+        device=str(device),
+        keep_luminance=not options.raw,
+        saturation=options.saturation,
     )
+    if options.hints:
+        colorizer = replace(colorizer, hints=read_hints(options.hints))
     settings = {
         "compare": options.compare,
         "overwrite": options.overwrite,
         "max_pixels": options.max_pixels or MAX_PIXELS,
     }
     plan = plan_copies(options.photos, options.output, colorizer=colorizer, **settings)
+    count = len(plan.copies) + len(plan.done) + len(plan.failed)
+    if options.hints and count > 1:
+        raise ValueError(f"--hints {options.hints} is for one photograph, not {count}; color them one by one")
     # Standard output is for the copy alone if one goes there
     out = sys.stderr if any(copy.output == STANDARD for copy in plan.copies) else sys.stdout
+    if options.like is None:
+        print(_expectation(find_run(options.model), colorizer.name, raw=options.raw), file=out)
     # Color, with a progress bar of the pixels; a failed photograph does not stop the others
     failures = list(plan.failed.values())
     for failure in failures:
@@ -288,6 +313,24 @@ def colorize(options: argparse.Namespace) -> int:
         print(f"done before: {len(plan.done)} photograph{'s' if len(plan.done) != 1 else ''}", file=out)
     print(f"{photos - len(failures)} of {photos} photograph{'s' if photos != 1 else ''} colored", file=out)
     return 1 if failures else 0
+
+
+def _expectation(run: Path, name: str, *, raw: bool) -> str:
+    """Return a line on what to expect of a run, in numbers of its metrics.json, and where it fails."""
+    from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_metrics
+
+    path = run / "metrics.json"
+    metrics = read_metrics(path) if path.is_file() else {"methods": {}}
+    found = metrics["methods"].get(NETWORK if raw else NETWORK_TRUE_L)
+    if found is None:
+        return f"{name}: not scored yet; `colorlib evaluate {run}` says what to expect"
+    photos, true = metrics["photos"], found["truth_colorfulness"]
+    strength = f", with {found['colorfulness']['value'] / true:.0%} of their colorfulness" if true else ""
+    return (
+        f"{name}: PSNR of MSE {_decibels(found['psnr_of_mse'])}, {found['delta_e00']['value']:.1f} ΔE00 from the true "
+        f"colors of {photos['count']} {photos['split']} photographs of {photos['source']}{strength}; wrong where "
+        "lightness does not tell the color, as of clothes and paint (--hints)"
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -427,6 +470,34 @@ def pixels(options: argparse.Namespace) -> int:
     return 0
 
 
+def add_hints(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `colorlib hints`."""
+    parser.add_argument("--count", type=int, help="stop after so many photographs (default: all)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
+
+
+def hints(options: argparse.Namespace) -> int:
+    """Measure PSNR against the number of hints."""
+    from tqdm import tqdm
+
+    from colorlib.companion.artifacts.hints import measure_hints
+    from colorlib.companion.steps import LIGHTWEIGHT, files
+    from colorlib.device import prepare
+    from colorlib.profiles import load_profile, path_and_link
+
+    if options.count is not None and options.count < 1:
+        raise ValueError(f"--count {options.count}: it must be at least 1")
+    profile = load_profile(LIGHTWEIGHT)
+    device = prepare(options.device, options.threads)
+    events = _started(measure_hints(profile, at_most=options.count, device=device))
+    with tqdm(unit="photo", dynamic_ncols=True) as bar:
+        for done, bar.total in events:
+            bar.update(done - bar.n)
+    print(path_and_link(files(profile, "hints")[0]))
+    return 0
+
+
 def add_verify(parser: argparse.ArgumentParser) -> None:
     """Add the options of `colorlib verify`."""
     parser.add_argument("--profile", help="one profile (default: all with committed results)")
@@ -505,6 +576,7 @@ COMMANDS: dict[
     "doctor": ("describe this machine and how long each profile takes on it", add_doctor, doctor),
     "claims": ("measure every claim of the paper and print the verdicts", add_claims, claims),
     "pixels": ("measure the colors that claims are about: results/<PROFILE>/pixels.csv", add_pixels, pixels),
+    "hints": ("measure PSNR against the number of hints: results/lightweight/hints.csv", add_hints, hints),
     "verify": ("check that the committed results still follow from the code", add_verify, verify),
     "paper": ("write the article as PDF, from results/", add_paper, paper),
     "sweep": (
@@ -525,7 +597,7 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
 
-IN_CHECKOUT = ("reproduce", "sweep", "claims", "verify", "paper", "readme")
+IN_CHECKOUT = ("reproduce", "sweep", "claims", "hints", "verify", "paper", "readme")
 """Commands that read and write the results of the checkout whose code runs."""
 READS_RUNS = (*IN_CHECKOUT, "train", "evaluate", "colorize")
 """Commands that may read runs of the checkout."""

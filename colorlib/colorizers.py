@@ -166,20 +166,29 @@ def load_run(path: Path, *, epoch: int | None = None, device: torch.device | Non
     return Colorizer(network=network, target=target, device=where, view=config.view)
 
 
-def adjust_lab(rgb: Tensor, *, light: Tensor | None = None, saturation: float = 1.0) -> Tensor:
-    """Replace L or scale a and b of an image, and clip the result to the sRGB gamut.
+def adjust_lab(
+    rgb: Tensor,
+    *,
+    light: Tensor | None = None,
+    saturation: float = 1.0,
+    change_ab: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Replace L or change a and b of an image, and clip the result to the sRGB gamut.
 
     Args:
         rgb: sRGB, `(..., 3, H, W)` float in [0, 1].
         light: the new L, `(..., 1, H, W)` float in [0, 100]; None keeps the L of `rgb`.
         saturation: factor on a and b; 0 gives gray.
+        change_ab: function of the scaled a and b, `(..., 2, H, W)`, that returns new ones.
 
     Returns:
         sRGB, `(..., 3, H, W)` float in [0, 1].
     """
     lab = rgb_to_lab(rgb)
-    own, ab = lab[..., :1, :, :], lab[..., 1:, :, :]
-    return lab_to_rgb(torch.cat((own if light is None else light.to(lab), saturation * ab), dim=-3))
+    own, ab = lab[..., :1, :, :], saturation * lab[..., 1:, :, :]
+    if change_ab is not None:
+        ab = change_ab(ab)
+    return lab_to_rgb(torch.cat((own if light is None else light.to(lab), ab), dim=-3))
 
 
 def with_true_lightness(colorize: Colorize) -> Colorize:

@@ -256,6 +256,12 @@ def mean_over_images(values: Sequence[float], keep: NDArray[np.bool_] | None = N
     return _interval(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
 
 
+def psnr_of_mean(errors: Sequence[float]) -> Estimate:
+    """Return the PSNR in dB of the mean of one MSE per image, from the same resamples as `summarize`."""
+    sums = _resampled_sums(np.array(errors)[:, np.newaxis])[:, 0]
+    return _in_decibels(_interval(-sums / len(errors)), factor=-1.0)
+
+
 def _summarize(
     method: str, rows: Sequence[Score], infinite: bool, pooled_reference: NDArray[np.float64] | None
 ) -> Summary:

@@ -1,7 +1,7 @@
 """Colored copies of photographs.
 
 ```
-colorizer   `load_colorizer`: tensors, arrays and PIL images in memory
+colorizer   `load_colorizer`: tensors, arrays, PIL images and files, in memory
 batch       files, folders and glob patterns: a colored copy of each, never in place of a photograph
 image_file  image files with transparency, resolution, orientation, EXIF, XMP and IPTC kept
 label       label in a copy's XMP: its colors are guessed, by which network, from which photograph

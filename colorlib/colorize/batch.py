@@ -436,12 +436,7 @@ def _make_copy(
         check_fits(copy.output, panels * width + (panels - 1) * GAP, height)
     # Color it in place
     original = picture.pixels.copy() if compare else None
-    for count in color_pixels(
-        picture.pixels,
-        colorizer.colorizer,
-        keep_luminance=colorizer.keep_luminance,
-        saturation=colorizer.saturation,
-    ):
+    for count in color_pixels(picture.pixels, colorizer):
         yield Progress(copy=copy, pixels=count)
     if original is not None:
         picture = replace(picture, pixels=side_by_side(original, picture.pixels, colors=colors), alpha=None)

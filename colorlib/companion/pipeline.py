@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from colorlib.colorizers import BASELINES, load_run
-from colorlib.companion.artifacts import datasets, figures, lightweight, outlook, published, table1
+from colorlib.companion.artifacts import datasets, figures, hints, lightweight, outlook, published, table1
 from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
 from colorlib.companion.paper import EXAMPLES
@@ -87,6 +87,7 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
         "data_crops": partial(figures.data_crops, profile.figures, profile.config.crop_size),
         "figures2_3": examples,
         "published": partial(published.published_table, results),
+        "hints": partial(hints.write_tables, profile),
         "datasets": partial(datasets.write, results),
         "outlook": partial(outlook.write, profile),
         "lightweight": partial(lightweight.write, results),

@@ -48,6 +48,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "published_scores": ("results/peers/per_image.csv", "results/peers/scored.json"),
     "published": ("results/peers.csv", "results/peers.md"),
     "pixels": ("results/pixels.csv", "results/pixels.json"),
+    "hint_scores": ("results/hints.csv", "results/hints.json"),
+    "hints": ("results/hints.md",),
     "outlook": ("results/outlook.csv", "results/outlook.md", "figures/outlook.png"),
     "lightweight": ("results/contest.md",),
     "datasets": ("results/sources.csv", "results/sources.md", "figures/sources.png"),
@@ -103,6 +105,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
         ],
         "published_scores": [run / name for run in runs for name in ("run.json", "weights.safetensors")],
         "pixels": [FACES, *(run / name for run in runs for name in ("run.json", "weights.safetensors"))],
+        "hints": files(profile, "hint_scores"),
         "published": [*files(profile, "published_scores"), *(run / "weights.safetensors" for run in runs)],
         # The sweep's file says which points are still missing.
         "outlook": [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from colorlib.colorize.colorizer import TILE, color_pixels
+from colorlib.colorize.colorizer import TILE, PhotoColorizer, color_pixels
 from colorlib.colorizers import Colorizer
 from colorlib.config import RunConfig
 from colorlib.device import prepare, usable_cores
@@ -42,7 +42,8 @@ def loading() -> dict[str, Any]:
 def sizes() -> dict[str, Any]:
     """Return the seconds per megapixel of coloring, by the side of the photograph."""
     device = prepare()
-    colorizer = Colorizer(network=build_network(RunConfig()).to(device).eval(), target=RGB(), device=device, tile=TILE)
+    network = build_network(RunConfig()).to(device).eval()
+    colorizer = PhotoColorizer(colorizer=Colorizer(network=network, target=RGB(), device=device, tile=TILE))
     found = {}
     for side in SIDES:
         # Small photographs several times, because a single one is too short to time.

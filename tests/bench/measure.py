@@ -188,7 +188,8 @@ def coloring_bare() -> dict[str, Any]:
 
 def coloring_ours(side: int = SIDE) -> dict[str, Any]:
     """Time `colorlib colorize` without reading and writing files: the photograph keeps its L, tile by tile."""
-    colorizer = Colorizer(network=network(), target=RGB(), device=prepare(), tile=photo_colorizer.TILE)
+    trained = Colorizer(network=network(), target=RGB(), device=prepare(), tile=photo_colorizer.TILE)
+    colorizer = photo_colorizer.PhotoColorizer(colorizer=trained)
     tile = np.random.default_rng(0).integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
     warm = np.tile(tile, (1, WARM_UP, 1))
     photo = np.tile(tile, (-(-side // TILE), -(-side // TILE), 1))[:side, :side].copy()

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,15 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from colorlib import cli
-from colorlib.color import lightness, rgb_to_lab
+from colorlib.color import lightness, rgb_to_lab, to_bytes
 from colorlib.colorize import batch, label
 from colorlib.colorize import colorizer as photo_colorizer
 from colorlib.colorize.batch import Copy, plan_copies
 from colorlib.colorize.image_file import Picture, read_picture
-from colorlib.colorizers import Colorizer
+from colorlib.colorizers import Colorizer, adjust_lab, fit_look_up_table
+from colorlib.evaluate import NETWORK_TRUE_L, read_metrics
 from colorlib.files import sha256
+from colorlib.hints import read_hints
 from colorlib.model import NETWORKS
 from colorlib.photos.registry import open_photos
 from colorlib.profiles import PROJECT
@@ -760,8 +764,84 @@ def test_every_copy_says_that_its_colors_are_guessed(tmp_path: Path, ending: str
     found = label.read_label(xmp)
     assert found is not None
     assert found.photograph == sha256(photo)
-    assert found.network == sha256(photo_colorizer.committed_run() / "weights.safetensors")
+    assert found.network == sha256(photo_colorizer.find_run() / "weights.safetensors")
     assert found.options == {"saturation": 0.5, "keep_luminance": True, "compare": False, "hints": []}
+
+
+# Hints, palettes and other networks
+
+
+def write_hints(path: Path, *hints: tuple[float, float, str]) -> Path:
+    path.write_text(json.dumps({"hints": [{"x": x, "y": y, "color": color} for x, y, color in hints]}))
+    return path
+
+
+def test_hints_color_a_copy_and_stand_in_its_label(tmp_path: Path):
+    photo, file = (
+        save(tmp_path / "a.png"),
+        write_hints(tmp_path / "h.json", (0.9, 0.5, "#00A000"), (0.1, 0.5, "#c02020")),
+    )
+    assert colorize(photo, "-o", tmp_path / "plain.png") == 0
+    assert colorize(photo, "-o", tmp_path / "hinted.png", "--hints", file) == 0
+    plain, hinted = colors(tmp_path / "plain.png"), colors(tmp_path / "hinted.png")
+    assert hinted[0, 10, 3] > plain[0, 10, 3] + 5, "redder on the left"
+    assert hinted[0, 10, 26] < plain[0, 10, 26] - 5, "greener on the right"
+    found = label.read_label(read_picture(tmp_path / "hinted.png").xmp)
+    assert found is not None
+    assert found.options["hints"] == [[0.1, 0.5, "#c02020"], [0.9, 0.5, "#00a000"]]
+    # The same hints in another order are the same copy, other hints are not
+    write_hints(file, (0.1, 0.5, "#c02020"), (0.9, 0.5, "#00a000"))
+    assert [len(one) for one in hinted_plan(photo, tmp_path / "hinted.png", file)] == [1, 0]
+    write_hints(file, (0.1, 0.5, "#c02020"))
+    assert [len(one) for one in hinted_plan(photo, tmp_path / "hinted.png", file)] == [0, 1]
+
+
+def hinted_plan(photo: Path, output: Path, file: Path) -> tuple[list[Copy], dict[Copy, str]]:
+    """The copies that are done and those that cannot be made."""
+    colorizer = replace(photo_colorizer.load_colorizer(device="cpu"), hints=read_hints(file))
+    plan = plan_copies([str(photo)], output, colorizer=colorizer)
+    return plan.done, plan.failed
+
+
+def test_hints_are_for_one_photograph(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    photos = [save(tmp_path / name) for name in ("a.png", "b.png")]
+    assert colorize(*photos, "--hints", write_hints(tmp_path / "h.json", (0.5, 0.5, "#a0522d"))) == 1
+    message = capsys.readouterr().err
+    assert "--hints" in message
+    assert "h.json" in message
+    assert len(list(tmp_path.iterdir())) == 3, "nothing is written"
+
+
+def test_a_palette_colors_by_lightness_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    photo, reference = save(tmp_path / "a.png"), save(tmp_path / "b.png")
+    assert colorize(photo, "--like", reference, "-o", tmp_path / "c.png") == 0
+    pixels = torch.from_numpy(pixels_of(reference)).permute(2, 0, 1)
+    expected = adjust_lab(fit_look_up_table([pixels_of(reference)])(lightness(pixels)), light=lightness(pixels))
+    got = torch.from_numpy(read_picture(tmp_path / "c.png").pixels.copy()).permute(2, 0, 1)
+    assert (got.int() - to_bytes(expected).int()).abs().max() <= 1
+    found = label.read_label(read_picture(tmp_path / "c.png").xmp)
+    assert found is not None
+    assert (found.network, found.options["like"]) == ("", sha256(reference))
+    gray = save(tmp_path / "gray.png", "L")
+    assert colorize(photo, "--like", gray) == 1
+    assert str(gray) in capsys.readouterr().err
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    return read_picture(path).pixels.copy()
+
+
+def test_what_to_expect_is_said_in_the_numbers_of_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    photo, said = save(tmp_path / "a.png"), {}
+    for name in ("lightweight", "paper"):
+        assert colorize(photo, "--model", name, "--overwrite") == 0
+        said[name] = capsys.readouterr().out.splitlines()[0]
+        found = read_metrics(photo_colorizer.MODELS[name] / "metrics.json")["methods"][NETWORK_TRUE_L]
+        assert said[name].startswith(f"{name}:")
+        assert f"{found['psnr_of_mse']['value']:.2f} dB" in said[name]
+    assert said["lightweight"] != said["paper"]
+    assert colorize(photo, "--overwrite") == 0
+    assert capsys.readouterr().out.splitlines()[0] == said["lightweight"], "the default"
 
 
 # With the committed weights

@@ -1,5 +1,6 @@
 """Coloring in memory: the same colors for every type, size and tiling; invalid input is refused."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from PIL import Image
 
 import colorlib
 from colorlib.color import lightness, rgb_to_lab, to_bytes
-from colorlib.colorize.colorizer import COMMITTED_RUNS, PhotoColorizer, color_pixels, committed_run, load_colorizer
+from colorlib.colorize.colorizer import MODELS, PhotoColorizer, color_pixels, find_run, load_colorizer
 from colorlib.colorizers import Colorizer, adjust_lab
+from colorlib.files import sha256
+from colorlib.hints import check_hints
 from colorlib.model import NETWORKS
+from colorlib.profiles import PROJECT
 from colorlib.targets import RGB
 
 CPU = torch.device("cpu")
@@ -44,7 +48,7 @@ SIZES = [(1, 1), (1, 40), (40, 1), (16, 16), (17, 33), (37, 53), (48, 15), (31, 
 def test_tiles_give_the_colors_of_the_whole_picture(name: str, size: tuple[int, int]):
     pixels, colors = smooth(*size), colorizer(name)
     expected = whole(pixels, colors, keep=True, saturation=1.0)
-    assert sum(color_pixels(pixels, colors)) == size[0] * size[1]
+    assert sum(color_pixels(pixels, PhotoColorizer(colorizer=colors))) == size[0] * size[1]
     # Rounding to bytes turns a difference of 1e-6 into one level here and there.
     difference = np.abs(pixels.astype(int) - expected)
     assert difference.max() <= 1
@@ -55,7 +59,7 @@ def test_tiles_give_the_colors_of_the_whole_picture(name: str, size: tuple[int, 
 def test_luminance_and_saturation_are_applied(keep: bool, saturation: float):
     pixels, colors = smooth(20, 30), colorizer()
     expected = whole(pixels, colors, keep=keep, saturation=saturation)
-    for _ in color_pixels(pixels, colors, keep_luminance=keep, saturation=saturation):
+    for _ in color_pixels(pixels, PhotoColorizer(colorizer=colors, keep_luminance=keep, saturation=saturation)):
         pass
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
@@ -63,7 +67,7 @@ def test_luminance_and_saturation_are_applied(keep: bool, saturation: float):
 def test_saturation_0_leaves_the_gray_picture():
     pixels = smooth(20, 30)
     light = lightness(planes(pixels))
-    for _ in color_pixels(pixels, colorizer(), saturation=0.0):
+    for _ in color_pixels(pixels, PhotoColorizer(colorizer=colorizer(), saturation=0.0)):
         pass
     lab = rgb_to_lab(planes(pixels).double() / 255)
     assert lab[1:].abs().max() < 0.8, "a level more or less in one channel"
@@ -136,23 +140,92 @@ def test_other_shapes_and_values_are_refused(given: object, message: str):
 
 
 def test_other_types_are_refused():
-    with pytest.raises(TypeError, match=r"\bstr\b") as error:
-        PhotoColorizer(colorizer=colorizer())("photo.jpg")  # type: ignore[call-overload]
-    for fact in ("tensor", "NumPy", "PIL"):
+    with pytest.raises(TypeError, match=r"\bbytes\b") as error:
+        PhotoColorizer(colorizer=colorizer())(b"photo")  # type: ignore[call-overload]
+    for fact in ("tensor", "NumPy", "PIL", "path"):
         assert fact in str(error.value)
 
 
-def test_the_committed_weights_are_the_default(tmp_path: Path):
-    colored = colorlib.load_colorizer(device="cpu")(smooth(8, 8))
-    assert colored.shape == (8, 8, 3)
-    assert committed_run() == COMMITTED_RUNS[0]
-    runs = (tmp_path / "paper", tmp_path / "cpu")
-    with pytest.raises(ValueError, match="--weights RUN") as error:
-        committed_run(runs)
-    assert str(tmp_path / "paper") in str(error.value)
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "weights.safetensors").write_bytes(b"")
-    assert committed_run(runs) == runs[1], "the first that has weights"
+def test_the_default_is_the_lightweight_network():
+    default = colorlib.load_colorizer(device="cpu")
+    assert default(smooth(8, 8)).shape == (8, 8, 3)
+    assert default.weights == sha256(PROJECT / "results" / "lightweight" / "seed-0" / "weights.safetensors")
+    assert default.weights == load_colorizer("lightweight", device="cpu").weights
+    assert default.weights == load_colorizer(find_run(), device="cpu").weights, "a run directory"
+    assert default.weights != load_colorizer("paper", device="cpu").weights
+
+
+def test_a_network_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match="--model RUN") as error:
+        find_run(tmp_path / "mine")
+    assert str(tmp_path / "mine") in str(error.value)
+    assert all(name in str(error.value) for name in MODELS)
+
+
+def test_files_are_colored_like_images(tmp_path: Path):
+    colors = PhotoColorizer(colorizer=colorizer())
+    Image.fromarray(smooth(9, 12)).save(tmp_path / "a.png")
+    for path in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        colored = colors(path)
+        assert isinstance(colored, Image.Image)
+        assert np.array_equal(np.asarray(colored), colors(smooth(9, 12)))
+    with pytest.raises(ValueError, match=r"missing\.png"):
+        colors(tmp_path / "missing.png")
+
+
+def test_repr_is_one_line():
+    text = repr(replace(PhotoColorizer(colorizer=colorizer(), name="mine"), hints=check_hints([(0.5, 0.5, "#a0522d")])))
+    assert "\n" not in text
+    assert len(text) < 160
+    assert "mine" in text
+
+
+def test_the_version_is_that_of_the_package():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert colorlib.__version__ == project["version"]
+
+
+HINTS = [(0.2, 0.3, "#c03020"), (0.8, 0.6, "#2040c0"), (0.5, 0.9, "#20a040")]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("keep", [True, False])
+def test_hints_are_the_same_for_every_type_and_tiling(kind: str, keep: bool):
+    pixels, colors = smooth(37, 53), PhotoColorizer(colorizer=colorizer(), keep_luminance=keep)
+    at_once = replace(colors, colorizer=replace(colors.colorizer, tile=1000), hints=check_hints(HINTS))
+    expected = pixels.copy()
+    assert len(list(color_pixels(expected, at_once))) == 1
+    given = TYPES[kind](pixels)
+    if kind == "batch":
+        with pytest.raises(ValueError, match=r"\b2\b.*one by one"):
+            colors(given, hints=HINTS)
+        return
+    colored = colors(given, hints=HINTS)
+    if isinstance(colored, torch.Tensor):
+        colored = colored.permute(1, 2, 0).numpy()
+    levels = colored if colored.dtype == np.uint8 else np.round(colored * 255)
+    difference = np.abs(levels.astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+    tiles = pixels.copy()
+    assert len(list(color_pixels(tiles, replace(colors, hints=check_hints(HINTS))))) > 1
+    assert np.abs(tiles.astype(int) - expected).max() <= 1
+    assert np.abs(tiles.astype(int) - colors(pixels)).max() > 20, "the hints change the colors"
+
+
+def test_no_hints_give_the_bytes_of_the_network_and_their_order_does_not_matter():
+    pixels, colors = smooth(37, 53), PhotoColorizer(colorizer=colorizer())
+    assert np.array_equal(colors(pixels, hints=[]), colors(pixels))
+    assert np.array_equal(colors(pixels, hints=HINTS), colors(pixels, hints=HINTS[::-1]))
+
+
+def test_the_color_of_a_hint_is_not_scaled():
+    pixels = np.full((20, 30, 3), 128, dtype=np.uint8)
+    grays = PhotoColorizer(colorizer=colorizer(), saturation=0.0)
+    colored = grays(pixels, hints=[(0.5, 0.5, "#a06050")] * 200)
+    truth = rgb_to_lab(torch.tensor([160, 96, 80], dtype=torch.uint8).reshape(3, 1, 1))
+    middle = rgb_to_lab(planes(colored)[:, 10:11, 15:16])
+    assert (middle - truth)[1:].abs().max() < 1.0
 
 
 def test_a_negative_saturation_is_refused():

@@ -94,7 +94,7 @@ def test_outputs_have_the_files_of_the_list(tiny: Profile):
     for name in found.keys() & FILES.keys():
         assert set(files(tiny, name)) <= set(found[name].files)
     # These need photographs.
-    assert FILES.keys() - found.keys() == {"method", "data", "published_scores", "explore", "pixels"}
+    assert FILES.keys() - found.keys() == {"data", "explore", "hint_scores", "method", "pixels", "published_scores"}
     for output in found.values():
         assert all(path.is_relative_to(tiny.root) for path in output.files)
 

@@ -67,9 +67,10 @@ def test_committed_results_have_their_files_and_inputs(name: str):
     profile = load_profile(name)
     for step in steps(profile, train=False):
         assert [path for path in step.outputs if not path.is_file()] == []
-    # Not every sweep of the claims was run, and the pixels of one profile are measured
+    # Not every sweep of the claims was run, and the pixels of one profile and hints of another are measured
     sweeps = ("summary.csv", "baselines-bsds500-val.csv")
     sweeps += tuple(path.name for path in files(profile, "pixels") if name != PRIMARY)
+    sweeps += tuple(path.name for path in files(profile, "hint_scores"))
     elsewhere = () if name == PRIMARY else ("imagenet-sample@256", "cifar10")  # where that profile was not scored
     missing = [
         path for paths in inputs(profile).values() for path in paths
