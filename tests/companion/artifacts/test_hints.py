@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +20,22 @@ from colorlib.companion.artifacts.hints import (
     NEAREST,
     HintRow,
     draw_hints,
+    measure_hints,
     measure_photo,
     nearest_hint,
     pool,
+    tables,
     true_hint,
 )
+from colorlib.companion.steps import files, other_profile
 from colorlib.companion.tables import joined
 from colorlib.evaluate import psnr_of_mean
+from colorlib.files import write_text
 from colorlib.hints import check_hints, place_hints
 from colorlib.metrics import mse, psnr_of
+from colorlib.photos import PhotoSet
 from colorlib.photos.decode import Photo, Pixels
+from colorlib.profiles import Profile, load_profile
 
 
 def photo(pixels: Pixels, name: str = "a.png") -> Photo:
@@ -101,3 +109,57 @@ def test_rows_are_pooled_over_photographs_and_seeds():
     assert row["paper: PSNR of MSE low"] == expected.low
     assert row["paper: mean PSNR"] == pytest.approx(np.mean([row.psnr for of_seed in own for row in of_seed]))
     assert row[f"{GRAY}: PSNR of MSE low"] < row[f"{GRAY}: PSNR of MSE"] < row[f"{GRAY}: PSNR of MSE high"]
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, root: Path) -> tuple[Profile, list[str]]:
+    """A profile whose networks are stubs, and the names of the photographs as they are measured."""
+    profile, loaded = replace(load_profile("lightweight"), root=root), []
+    for owner in (profile, other_profile(profile, "paper")):
+        for seed in owner.seeds:
+            write_text(owner.run(seed) / "weights.safetensors", f"{owner.name} {seed}")
+
+    def load(name: str, pixels: Pixels) -> Pixels:
+        loaded.append(name)
+        return pixels.copy()
+
+    found = tuple(
+        replace(photo(smooth(24, 32)), name=name, digest=name * 16, load=partial(load, name, smooth(24, 32) ^ number))
+        for number, name in enumerate("abcd")
+    )
+    photos = PhotoSet(source="stub", split="test", photos=found, terms="")
+    monkeypatch.setattr(module, "scored_photos", lambda name: photos)
+    monkeypatch.setattr(module, "load_run", lambda run, device: gray_rgb)
+    return profile, loaded
+
+
+def test_an_interrupted_measurement_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    profile, loaded = stand_in(monkeypatch, tmp_path / "whole")
+    device = torch.device("cpu")
+    assert list(measure_hints(profile, device=device)) == [(count, 4) for count in range(5)]
+    assert sorted(loaded) == list("abcd")
+    whole = [path.read_bytes() for path in files(profile, "hint_scores", "hints")]
+    # In two parts
+    profile, loaded = stand_in(monkeypatch, tmp_path / "parts")
+    events = measure_hints(profile, device=device)
+    assert [next(events) for _ in range(3)] == [(0, 4), (1, 4), (2, 4)]
+    events.close()
+    assert list(measure_hints(profile, at_most=2, device=device)) == [(2, 2)]
+    assert "2 of the 4" in files(profile, "hints")[0].read_text(encoding="utf-8")
+    assert list(measure_hints(profile, device=device)) == [(2, 4), (3, 4), (4, 4)]
+    assert sorted(loaded) == list("abcd"), "each once"
+    assert [path.read_bytes() for path in files(profile, "hint_scores", "hints")] == whole
+    # Of other weights
+    write_text(profile.run(0) / "weights.safetensors", "others")
+    assert list(measure_hints(profile, at_most=1, device=device)) == [(0, 1), (1, 1)]
+    assert len(loaded) == 5
+
+
+def test_the_tables_are_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    profile, _ = stand_in(monkeypatch, tmp_path)
+    with pytest.raises(ValueError, match=r"hints\.csv.*colorlib hints"):
+        tables(profile)
+    list(measure_hints(profile, device=torch.device("cpu")))
+    for table in tables(profile):
+        assert [row[0][0] for row in table.cells()] == [str(count) for count in COUNTS]
+        assert len(table.heads) == 1 + len(METHODS)
+        assert "the 4 test photographs of stub" in table.caption
