@@ -20,14 +20,14 @@ from colorlib.hints import Hint, PlacedHints, check_hints, place_hints
 from colorlib.metrics import is_near_gray
 from colorlib.model import Network
 from colorlib.photos.decode import Pixels, from_pillow, open_image, open_regular, row_strips, srgb_pixels
-from colorlib.provenance import PACKAGE
+from colorlib.profiles import PROJECT
 from colorlib.runs import Run
 from colorlib.targets import RGB
 
 Hints = Iterable[tuple[float, float, str] | Hint]
 """Colors at places of a photograph: `(x, y, "#rrggbb")`."""
 
-MODELS = {name: PACKAGE.parent / "results" / name / "seed-0" for name in ("lightweight", "paper", "cpu")}
+MODELS = {name: PROJECT / "results" / name / "seed-0" for name in ("lightweight", "paper", "cpu")}
 """Networks by name, and their runs; the first is the default, the best one on held-out photographs."""
 TILE = 384
 """Side in pixels of the tiles that photographs are colored in; a scan of 100 megapixels then needs below 1.5 GB."""
