@@ -42,7 +42,7 @@ class Label:
     photograph: str
     """SHA-256 of the photograph's file."""
     network: str
-    """SHA-256 of the network's weights."""
+    """SHA-256 of the network's weights; empty if the palette of a photograph was taken."""
     options: Mapping[str, object]
     """Options that change pixels, and the color hints: JSON data."""
 
