@@ -200,15 +200,15 @@ class UNet(Network):
         height, width = light.shape[-2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
         padded = nn.functional.pad(light, padding, mode="replicate") if any(padding) else light
-        # Encode: halve the resolution at each level
-        levels = [self.stem(padded).relu()]
+        # Encode: halve the resolution at each level. In place, ReLU gives the same bytes and copies nothing.
+        levels = [self.stem(padded).relu_()]
         for down, inner in zip(self.down, self.inner, strict=True):
-            levels.append(inner(down(levels[-1]).relu()).relu())
+            levels.append(inner(down(levels[-1]).relu_()).relu_())
         # Decode: double the resolution and concatenate the encoder's output of that level
         merged = self.bottom(levels.pop())
         for up, merge in reversed(list(zip(self.up, self.merge, strict=True))):
             finer = nn.functional.interpolate(up(merged), scale_factor=2.0, mode="nearest")
-            merged = merge(torch.cat((levels.pop(), finer), dim=1)).relu()
+            merged = merge(torch.cat((levels.pop(), finer), dim=1)).relu_()
         # Crop the padding
         output: Tensor = self.out(merged)[..., :height, :width]
         return output

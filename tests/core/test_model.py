@@ -71,3 +71,20 @@ def test_the_first_row_of_each_table_is_the_papers():
     assert next(iter(NETWORKS)) == "encoder-decoder"
     assert next(iter(TARGETS)) == "rgb"
     assert next(iter(OBJECTIVES)) == "mse"
+
+
+@pytest.mark.parametrize("size", [(32, 48), (21, 37)])
+def test_relu_in_place_gives_the_u_nets_the_same_bytes(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    """Output and gradients; in place means that no layer calls `relu`."""
+    with fork_torch_rng(0, "test"):
+        network, light = NETWORKS["unet"](RGB.head), torch.rand(2, 1, *size)
+
+    def computed() -> list[torch.Tensor]:
+        output = network(light)
+        return [output, *torch.autograd.grad(output.square().sum(), list(network.parameters()))]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.Tensor, "relu_", torch.Tensor.relu)
+        expected = computed()
+    monkeypatch.setattr(torch.Tensor, "relu", None)
+    assert all(torch.equal(one, other) for one, other in zip(computed(), expected, strict=True))
