@@ -40,6 +40,7 @@ colorize/              colored copies of anyone's photographs
     colorizer          load_colorizer: color an image in memory
     batch              color files and folders, one after another
     image_file         read and write image files with transparency, resolution and tags
+    winograd           Winograd convolutions, where they are faster than direct ones
     label              label in a copy: its colors are guessed, by which network
 companion/             notebooks, figures, tables, report: all that reads finished runs
     paper              numbers that the paper states

@@ -250,6 +250,11 @@ def add_colorize(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--like", type=Path, metavar="PHOTO", help="take the palette of this photograph, not a network's"
     )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="the same bytes on every call: not the faster convolutions, which change a few values by 1 of 255",
+    )
     _add_device_options(parser)
 
 
@@ -259,6 +264,8 @@ def colorize(options: argparse.Namespace) -> int:
 
     from colorlib.colorize.batch import STANDARD, Progress, make_copies, plan_copies
     from colorlib.colorize.colorizer import find_run, load_colorizer
+    from colorlib.colorize.winograd import MEASURED_FROM, with_fastest_convolution
+    from colorlib.colorizers import Colorizer
     from colorlib.device import prepare
     from colorlib.hints import read_hints
     from colorlib.photos.decode import MAX_PIXELS
@@ -294,6 +301,8 @@ def colorize(options: argparse.Namespace) -> int:
         print(f"not colored: {failure}", file=sys.stderr)
     left = {copy: copy.pixels for copy in plan.copies}
     total = sum(left.values())
+    if total >= MEASURED_FROM and not options.exact and isinstance(colorizer.colorizer, Colorizer):
+        colorizer = replace(colorizer, colorizer=with_fastest_convolution(colorizer.colorizer))
     with tqdm(total=total, unit="pixel", unit_scale=True, dynamic_ncols=True) as bar:
         for event in make_copies(plan.copies, colorizer, **settings):
             if isinstance(event, Progress):
@@ -603,12 +612,15 @@ READS_RUNS = (*IN_CHECKOUT, "train", "evaluate", "colorize")
 """Commands that may read runs of the checkout."""
 
 
-def _check_checkout() -> None:
+def _check_checkout(command: str) -> None:
     """Refuse to work on one checkout from within another, as an environment installed from the other one would.
 
     Raises:
-        ValueError: the working directory is another checkout than the one whose code runs; the message names both.
+        ValueError: the working directory is another checkout than the one whose code runs (the message names both), or
+            an installed package runs, which has no notebooks and no results.
     """
+    from colorlib.profiles import IN_PACKAGE
+
     running, here = Path(__file__).resolve().parents[1], Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "colorlib" / "__init__.py").is_file() and folder != running:
@@ -616,6 +628,11 @@ def _check_checkout() -> None:
                 f"this is the checkout {folder}, but the code of {running} runs; run `make setup` here and use "
                 f"{folder / '.venv'}, or change to {running}"
             )
+    if IN_PACKAGE.is_dir():
+        raise ValueError(
+            f"`colorlib {command}` needs the notebooks and results of a clone of the repository, and this is a package "
+            f"installed in {running}; clone the repository and run `make setup` in it"
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -649,7 +666,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _, _, run = COMMANDS[options.command]
     try:
         if options.command in IN_CHECKOUT:
-            _check_checkout()
+            _check_checkout(options.command)
         if options.command in READS_RUNS:
             from colorlib.profiles import restore_runs
 

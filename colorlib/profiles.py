@@ -11,8 +11,10 @@ from colorlib.files import read_yaml
 from colorlib.photos.registry import check_photos_name
 from colorlib.provenance import PACKAGE
 
-PROJECT = PACKAGE.parent
-"""Folder of the checkout, with notebooks/, results/ and figures/."""
+IN_PACKAGE = PACKAGE / "project"
+"""What an installed package holds of the checkout: profiles, and the weights of two runs (setup.py)."""
+PROJECT = IN_PACKAGE if IN_PACKAGE.is_dir() else PACKAGE.parent
+"""Folder of the checkout, with notebooks/, results/ and figures/; of an installed package, what it holds of it."""
 NOTEBOOKS = PROJECT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 METHOD_SETTINGS = ("target", "network", "objective", "schedule", "ema")

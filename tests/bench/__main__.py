@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from growth import COUNTS
-from measure import CONFIG, GPU, SIDE
+from measure import COMMITTED, CONFIG, GPU, SIDE
 from PIL import Image
 
 from colorlib.companion.costs import multiply_adds
@@ -91,6 +91,22 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
+def algorithms(rounds: int) -> dict[str, Any]:
+    """Return the seconds per megapixel of coloring with direct and Winograd convolutions, which alternate."""
+    found = {}
+    for number, profile in enumerate(COMMITTED):
+        pairs = [
+            [run_measurement("coloring_committed", number, way)["seconds"] for way in (0, 1)] for _ in range(rounds)
+        ]
+        direct, winograd = (min(seconds) for seconds in zip(*pairs, strict=True))
+        found[profile] = {
+            "seconds": {"direct": direct, "winograd": winograd},
+            "best_of_each": direct / winograd,
+            "ratio": spread([one / other for one, other in pairs]),
+        }
+    return found
+
+
 def starts(rounds: int) -> dict[str, Any]:
     """Return the seconds of whole commands, alternating with a bare Python."""
     with tempfile.TemporaryDirectory() as folder:
@@ -129,10 +145,12 @@ def main() -> None:
     """Measure, print a table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default 3)")
-    parser.add_argument("--only", choices=[*GROUPS, "starts", "growth"], help="one group, printed and not written")
+    parser.add_argument(
+        "--only", choices=[*GROUPS, "algorithms", "starts", "growth"], help="one group, printed and not written"
+    )
     options = parser.parse_args()
     device = prepare()
-    everything = {*GROUPS, "convolution", *(("whole",) if GPU else ("starts", "growth"))}
+    everything = {*GROUPS, "convolution", *(("whole",) if GPU else ("algorithms", "starts", "growth"))}
     wanted = {options.only} if options.only else everything
     rows = {group: group_row(group, options.rounds) for group in GROUPS if group in wanted}
     per_pixel = 2 * multiply_adds(build_network(CONFIG), 64, 64) / 64**2
@@ -145,6 +163,7 @@ def main() -> None:
         "versions": versions(),
         "hardware": hardware(device),
         "rows": rows,
+        "algorithms": algorithms(options.rounds) if "algorithms" in wanted else {},
         "starts": starts(options.rounds) if "starts" in wanted else {},
         "growth": growth_measurements() if "growth" in wanted else {},
         "whole": {name: run_measurement(name) for name in ("whole", "whole_bfloat16")} if "whole" in wanted else {},
@@ -163,7 +182,8 @@ def table(result: dict[str, Any]) -> str:
     """Return the measurements as Markdown."""
     best = result["convolution"]
     lines = [
-        "| what | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s | of the best |",
+        "| what | seconds | share of the bare network's speed | ahead of plain code | GFLOP/s "
+        "| of the best direct convolution |",
         "|---|---|---|---|---|---|",
     ]
     for group, row in result["rows"].items():
@@ -174,6 +194,10 @@ def table(result: dict[str, Any]) -> str:
             f"{format_range(ahead) + ' ×' if ahead else '–'} | {row['gflops']:.0f} | "
             f"{f'{reached:.0%}' if reached else '–'} |"
         )
+    for profile, row in result["algorithms"].items():
+        for way, seconds in row["seconds"].items():
+            ahead = f" ({row['best_of_each']:.2f} × as fast as direct)" if way == "winograd" else ""
+            lines.append(f"| coloring with the network of `{profile}`, {way}{ahead} | {seconds:.3f} | – | – | – | – |")
     for name, seconds in result["starts"].items():
         lines.append(f"| `{name}` | {format_range(seconds)} | – | – | – | – |")
     for name, run in result["whole"].items():
@@ -189,7 +213,8 @@ def table(result: dict[str, Any]) -> str:
         "",
         f"Median [range] of {rounds} rounds in which bare network, ours and plain code took turns, each in a process "
         f"of its own. {where}, PyTorch {result['versions']['torch']}. The "
-        "best convolution is that from 128 to 256 channels, on a batch forward and backward or on a tile forward.",
+        "best direct convolution is that from 128 to 256 channels, on a batch forward and backward or on a tile "
+        "forward.",
         *(f"{text}." for text in growth_sentences(result)),
     ]
     return "\n".join(lines) + "\n"

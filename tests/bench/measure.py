@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from torch import nn
 
 from colorlib.color import lightness, to_bytes
 from colorlib.colorize import colorizer as photo_colorizer
-from colorlib.colorizers import Colorizer
+from colorlib.colorize.winograd import with_winograd
+from colorlib.colorizers import Colorizer, load_run
 from colorlib.config import RunConfig
 from colorlib.device import prepare
 from colorlib.model import EncoderDecoder, Network
 from colorlib.photos.registry import find_source, open_photos
+from colorlib.profiles import PROJECT
 from colorlib.runs import Epoch, Update
 from colorlib.targets import RGB
 from colorlib.trainer import build_network, train
@@ -38,6 +41,8 @@ IMAGES = 120 if GPU else 12
 SIDE = 1536
 """Side of the square photograph to color, in pixels."""
 TILE = 512
+COMMITTED = ("paper", "lightweight")
+"""Profiles whose committed networks color with direct convolutions and by Winograd's algorithm."""
 
 
 def now() -> float:
@@ -197,6 +202,22 @@ def coloring_ours(side: int = SIDE) -> dict[str, Any]:
     return per_megapixel(all_tiles) | {"peak": peak(), "megapixels": side * side / 1e6}
 
 
+def coloring_committed(profile: int, winograd: int) -> dict[str, Any]:
+    """Time `coloring_ours` of a small photograph with a run of `COMMITTED`, direct or by Winograd's algorithm."""
+    prepare()
+    direct = replace(load_run(PROJECT / "results" / COMMITTED[profile] / "seed-0"), tile=photo_colorizer.TILE)
+    changed = with_winograd(direct.network) if winograd else direct.network
+    assert changed is not None, "no NNPACK here"
+    colorizer = replace(direct, network=changed)
+    photo = np.random.default_rng(0).integers(0, 256, (2 * photo_colorizer.TILE, photo_colorizer.TILE, 3), np.uint8)
+    pictures = (photo[:64, : 64 * WARM_UP].copy(), photo)
+    tiles = (pixels for picture in pictures for pixels in photo_colorizer.color_pixels(picture, colorizer))
+    next(tiles)
+    started = now()
+    pixels = sum(tiles)
+    return {"seconds": (now() - started) / pixels * 1e6}
+
+
 # Peak speed of the most expensive layer
 
 
@@ -226,7 +247,7 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     for measure in (
         training_bare, training_loop, training_plain, whole, whole_bfloat16,
         prediction_bare, prediction_ours, prediction_plain,
-        coloring_bare, coloring_ours, convolution,
+        coloring_bare, coloring_ours, coloring_committed, convolution,
         growth.loading, growth.sizes, growth.index, growth.processes,
     )
 }  # fmt: skip
