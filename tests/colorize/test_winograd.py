@@ -110,5 +110,5 @@ def test_large_photographs_are_measured_unless_exact_is_asked_for(
     monkeypatch.setattr(winograd, "with_fastest_convolution", lambda colorizer: calls.append(colorizer) or colorizer)
     Image.fromarray(smooth(10, 10)).save(tmp_path / "photo.png")
     run = PROJECT / "results" / "paper" / "seed-0"
-    assert cli.main(["colorize", str(tmp_path / "photo.png"), "--weights", str(run), *options]) == 0
+    assert cli.main(["colorize", str(tmp_path / "photo.png"), "--model", str(run), *options]) == 0
     assert bool(calls) == measured
