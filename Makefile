@@ -30,7 +30,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # A user's pip configuration must not send packages elsewhere than to .venv.
 export PIP_USER = 0
 
-.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep pixels hints claims verify paper readme bench campaign lab check test clean clean-runs clean-all
+.PHONY: help setup install lock doctor reproduce figure1 figures2_3 table1 peers report sweep pixels hints claims verify page paper readme bench campaign lab check test clean clean-runs clean-all
 
 help:
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9_-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -96,6 +96,9 @@ claims: setup ## every claim of the paper and its verdict (PROFILE, else paper)
 
 report: setup ## the HTML report
 	@$(RUN) reproduce $(OPTIONS) --only report
+
+page: setup ## the page that colors a photograph in a browser: results/lightweight/colorize.html
+	@$(RUN) page
 
 paper: setup ## the article as PDF, from results/
 	@$(RUN) paper --profile $(call quote,$(or $(filter-out auto,$(PROFILE)),paper))

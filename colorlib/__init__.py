@@ -81,6 +81,8 @@ companion/             notebooks, figures, tables, report: all that reads finish
     report/            HTML report
         page           the page with verdicts, figures and tables; generated parts of the README
         notebook_html  executed notebooks as HTML
+    page/              page that colors photographs in a browser
+        build          the page from two networks, the look-up table and scripts
     article            PDF article
     pipeline           every output: files, inputs, function that builds it
     reproduce          `make reproduce`: run all steps that are not up to date

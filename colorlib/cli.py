@@ -567,6 +567,22 @@ def paper(options: argparse.Namespace) -> int:
     return 0
 
 
+def page(options: argparse.Namespace) -> int:
+    """Write the page that colors a photograph in a browser, and the list of committed files that it stands in."""
+    from colorlib.companion.page.build import write_look_up_table, write_page
+    from colorlib.companion.pipeline import write_manifest
+    from colorlib.companion.steps import LIGHTWEIGHT, files
+    from colorlib.profiles import load_profile, path_and_link
+
+    profile = load_profile(LIGHTWEIGHT)
+    (table,) = files(profile, "look_up_table")
+    if not table.is_file():
+        write_look_up_table(profile)
+    print(path_and_link(write_page(profile)))
+    write_manifest(profile)
+    return 0
+
+
 def readme(options: argparse.Namespace) -> int:
     """Update the generated parts of README.md."""
     from colorlib.companion.report.page import README, write_readme
@@ -588,6 +604,7 @@ COMMANDS: dict[
     "hints": ("measure PSNR against the number of hints: results/lightweight/hints.csv", add_hints, hints),
     "verify": ("check that the committed results still follow from the code", add_verify, verify),
     "paper": ("write the article as PDF, from results/", add_paper, paper),
+    "page": ("write the page that colors a photograph in a browser, from results/", None, page),
     "sweep": (
         "execute a notebook at many points: notebooks/sweeps/<SWEEP>.yaml",
         sweep_command.add_sweep,
@@ -606,7 +623,7 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: one per core)")
 
 
-IN_CHECKOUT = ("reproduce", "sweep", "claims", "hints", "verify", "paper", "readme")
+IN_CHECKOUT = ("reproduce", "sweep", "claims", "hints", "verify", "paper", "page", "readme")
 """Commands that read and write the results of the checkout whose code runs."""
 READS_RUNS = (*IN_CHECKOUT, "train", "evaluate", "colorize")
 """Commands that may read runs of the checkout."""

@@ -17,10 +17,12 @@ from colorlib.colorizers import BASELINES, load_run
 from colorlib.companion.artifacts import datasets, figures, hints, lightweight, outlook, published, table1
 from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
+from colorlib.companion.page.build import page_inputs as colorizing_page_inputs
+from colorlib.companion.page.build import write_page
 from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.report.page import page_files, page_inputs, write_report
 from colorlib.companion.results import Results
-from colorlib.companion.steps import TRAINING, Step, compared_profiles, files, inputs, shown_steps
+from colorlib.companion.steps import LIGHTWEIGHT, TRAINING, Step, compared_profiles, files, inputs, shown_steps
 from colorlib.companion.sweeps.run import RECORD
 from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import summary_files, write_summary
@@ -124,6 +126,11 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
         make=partial(write_report, results, steps),
         modules=("colorlib.companion.report.page",),
     )
+    # The page that colors photographs
+    if profile.name == LIGHTWEIGHT:
+        found["page"] = Output(
+            files=files(profile, "page"), inputs=colorizing_page_inputs(profile), make=partial(write_page, profile)
+        )
     return found
 
 

@@ -56,6 +56,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "explore": ("figures/explore_arrival.png", "figures/explore_averaged.png"),
     "claims": ("results/claims.json", "results/claims.md", "results/verdicts.md"),
     "report": ("results/report.html",),
+    "look_up_table": ("results/look_up_table.csv",),
+    "page": ("results/colorize.html",),
 }
 """Each result of a profile and its files, below results/<profile>/ or figures/<profile>/."""
 

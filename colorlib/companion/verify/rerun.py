@@ -17,6 +17,7 @@ from colorlib.colorizers import Colorize, load_run
 from colorlib.companion.artifacts import published
 from colorlib.companion.claims import from_pixels
 from colorlib.companion.claims.from_pixels import PixelRow
+from colorlib.companion.page.build import look_up_table_csv
 from colorlib.companion.results import SCORED
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import read_rows
@@ -278,6 +279,26 @@ def baselines_recomputed(profile: Profile) -> Iterator[Check]:
         how="rescored",
         outcome=Outcome.DIFFERS if wrong or list(recorded) != list(losses) else Outcome.PASSED,
         detail="; ".join(wrong) or f"the losses of {', '.join(losses)}",
+    )
+
+
+def look_up_table_fitted(profile: Profile) -> Iterator[Check]:
+    """Fit the committed look-up table of a profile, if it has one, to the training photographs again."""
+    (path,) = files(profile, "look_up_table")
+    subject = f"results/{profile.name}/{path.name}"
+    if not path.is_file():
+        return
+    try:
+        fitted = look_up_table_csv(profile.photos)
+    except PhotosMissingError as error:
+        yield _not_checked(subject, "rescored", error)
+        return
+    same = path.read_text(encoding="utf-8") == fitted
+    yield Check(
+        subject=subject,
+        how="rescored",
+        outcome=Outcome.PASSED if same else Outcome.DIFFERS,
+        detail="fitted again" if same else "it differs from the table that is fitted to the training photographs",
     )
 
 

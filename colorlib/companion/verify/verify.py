@@ -33,6 +33,7 @@ from colorlib.companion.verify.rerun import (
     baselines_recomputed,
     environment_differences,
     first_epoch_retrained,
+    look_up_table_fitted,
     pixels_measured,
     rescored,
     retrained,
@@ -79,6 +80,7 @@ def verify(profile: Profile, *, retrain: bool = False, quick: bool = False, samp
         if quick:
             return
         yield from guarded(folder_name, "rescored", lambda: baselines_recomputed(profile))
+        yield from guarded(folder_name, "rescored", lambda: look_up_table_fitted(profile))
         yield from guarded(folder_name, "rescored", lambda: pixels_measured(profile, sample_seed))
         for owner in (profile, *nested_profiles(profile)):
             where = f"results/{owner.name}"

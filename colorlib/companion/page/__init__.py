@@ -1,0 +1,1 @@
+"""HTML page that colors photographs in a browser."""

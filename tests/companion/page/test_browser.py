@@ -1,0 +1,298 @@
+"""The page that colors photographs, opened from disk in a browser: its pixels are Python's, and nothing leaves it."""
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorlib.color import lab_to_rgb, lightness, rgb_to_lab, to_bytes
+from colorlib.colorize.colorizer import load_colorizer
+from colorlib.colorize.image_file import read_picture
+from colorlib.colorize.label import read_label
+from colorlib.companion.page.build import read_look_up_table
+from colorlib.companion.steps import files
+from colorlib.files import sha256
+from colorlib.photos.registry import open_photos
+from colorlib.profiles import PROJECT, load_profile
+
+pytestmark = pytest.mark.slow
+
+PAGE = files(load_profile("lightweight"), "page")[0]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUNS = {name: PROJECT / "results" / name / "seed-0" for name in ("lightweight", "paper")}
+HINTS = [(0.25, 0.3, "#a0522d"), (0.7, 0.65, "#5c8a3a")]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of a bundled photograph: whole, in several parts for both networks; and small, with odd sides."""
+    folder = tmp_path_factory.mktemp("photographs")
+    found = {}
+    whole = open_photos("bundled", "test").decode()[0]
+    for name, pixels in (("whole", whole), ("small", whole[40:141, 30:233])):
+        found[name] = folder / f"{name}.png"
+        Image.fromarray(pixels).save(found[name])
+    return found
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Any]:
+    """Open the page; after the test it has requested nothing but itself and said nothing on the console."""
+    contexts, requests, messages = [], [], []
+
+    def open_page(*, width: int = 1280, page_file: Path = PAGE, **settings: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **settings))
+        contexts[-1].set_default_timeout(180_000)  # a machine that trains meanwhile is slow, not wrong
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("body[data-state=ready]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [url for url in requests if not url.startswith(("data:", "blob:", "file:"))] == []
+    assert messages == []
+
+
+def choose(page: Any, photo: Path, method: str = "lightweight") -> None:
+    """Color a photograph with a method on the right side."""
+    page.evaluate("method => { document.getElementById('after').value = method; say('', 'ready'); }", method)
+    page.set_input_files("#file", photo)
+    page.wait_for_selector("body[data-state=done]", state="attached")
+
+
+def saved(page: Any, folder: Path) -> Path:
+    """Save the copy; returns its path."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the right side").click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def pixels_of(path: Path) -> np.ndarray[Any, Any]:
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
+
+
+def place(page: Any, x: float, y: float, color: str) -> None:
+    """Choose a color and click on the photograph."""
+    page.evaluate("color => setColor(color)", color)
+    box = page.locator("#after-picture").bounding_box()
+    page.locator("#view").click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+def hinted(photo: np.ndarray[Any, Any], ab: torch.Tensor, hints: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
+    """The formula of the hints, written out: `ab` is `(2, H, W)`."""
+    rgb = torch.from_numpy(photo).permute(2, 0, 1)
+    light = lightness(rgb).double()[0]
+    height, width = light.shape
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    reach, total, colors = max(0.12, 0.45 * len(hints) ** -0.3) * max(height, width), 0.0, 0.0
+    for hint in hints:
+        row, column = int(hint["y"] * height), int(hint["x"] * width)
+        own = light[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4].mean()
+        distance = ((rows - hint["y"] * height) ** 2 + (columns - hint["x"] * width) ** 2) / reach**2
+        weight = torch.exp(-torch.from_numpy(distance) / 2 - ((light - own) / 12) ** 2 / 2)
+        told = torch.tensor(list(bytes.fromhex(hint["color"][1:])), dtype=torch.float64)[:, None, None] / 255
+        total, colors = total + weight, colors + weight * rgb_to_lab(told)[1:]
+    share = total / (total + 0.2)
+    mixed = (1 - share) * ab.double() + share * colors / total.clamp(min=1e-300)
+    return to_bytes(lab_to_rgb(torch.cat((light[None], mixed)))).permute(1, 2, 0).numpy()
+
+
+def assert_alike(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> None:
+    """At most one level apart, on under 10 % of the values."""
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.1
+
+
+@pytest.mark.parametrize(("method", "photo"), [("lightweight", "whole"), ("lightweight", "small"), ("paper", "small")])
+def test_its_pixels_are_those_of_python(opened, photographs, tmp_path, method, photo):
+    page = opened()
+    choose(page, photographs[photo], method)
+    path = saved(page, tmp_path)
+    photograph = pixels_of(photographs[photo])
+    assert_alike(pixels_of(path), load_colorizer(RUNS[method])(photograph))
+    label = read_label(read_picture(path).xmp)
+    assert label is not None
+    assert label.photograph == sha256(photographs[photo])
+    assert label.network == sha256(RUNS[method] / "weights.safetensors")
+    assert label.options == load_colorizer(RUNS[method]).options
+
+
+def test_the_look_up_table_and_gray_are_those_of_python(opened, photographs, tmp_path):
+    page = opened()
+    photograph = torch.from_numpy(pixels_of(photographs["small"])).permute(2, 0, 1)
+    light = lightness(photograph)
+    levels = read_look_up_table(files(load_profile("lightweight"), "look_up_table")[0])
+    ab = levels[(light[0] / 100 * 255).round().long()].movedim(-1, 0)
+    for method, expected in (("table", ab), ("gray", torch.zeros_like(ab))):
+        choose(page, photographs["small"], method)
+        rgb = to_bytes(lab_to_rgb(torch.cat((light.double(), expected)))).permute(1, 2, 0).numpy()
+        assert_alike(pixels_of(saved(page, tmp_path)), rgb)
+
+
+def test_hints_and_saturation_follow_the_formula(opened, photographs, tmp_path):
+    page = opened()
+    choose(page, photographs["small"])
+    for hint in HINTS:
+        place(page, *hint)
+    page.evaluate("""() => {
+        const saturation = document.getElementById('saturation');
+        saturation.value = 150;
+        saturation.dispatchEvent(new Event('input'));
+    }""")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save these colors").click()
+    told = json.loads(Path(download.value.path()).read_text())["hints"]
+    assert [hint["color"] for hint in told] == [color for *_, color in HINTS]
+    for hint, (x, y, _) in zip(told, HINTS, strict=True):
+        assert hint["x"] == pytest.approx(x, abs=0.01)
+        assert hint["y"] == pytest.approx(y, abs=0.01)
+    # Compare with Python
+    path = saved(page, tmp_path)
+    photograph = pixels_of(photographs["small"])
+    light = lightness(torch.from_numpy(photograph).permute(2, 0, 1))
+    predicted = rgb_to_lab(load_colorizer(RUNS["lightweight"]).colorizer(light[None]))[0, 1:]
+    assert_alike(pixels_of(path), hinted(photograph, 1.5 * predicted, told))
+    label = read_label(read_picture(path).xmp)
+    assert label is not None
+    assert label.options["hints"] == told
+    assert label.options["saturation"] == 1.5
+
+
+def test_the_keyboard_places_and_removes_a_hint(opened, photographs):
+    page = opened()
+    choose(page, photographs["small"])
+    page.locator("#view").focus()
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    assert page.evaluate("hints.map(({x, y}) => [x, y])") == [[0.52, 0.52]]
+    page.get_by_role("button", name="Remove color 1").press("Enter")
+    assert page.evaluate("hints.length") == 0
+
+
+def test_dragging_compares_and_places_nothing(opened, photographs):
+    page = opened()
+    choose(page, photographs["small"])
+    box = page.locator("#after-picture").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20, steps=4)
+    page.mouse.up()
+    assert page.evaluate("hints.length") == 0
+    assert int(page.locator("#divider").input_value()) == pytest.approx(250, abs=5)
+
+
+def test_a_large_photograph_is_asked_about_and_may_be_colored_at_half_the_size(opened, photographs, tmp_path):
+    page = opened()
+    page.evaluate("() => { secondsPerPixel.lightweight = 0.01 }")
+    page.set_input_files("#file", photographs["small"])
+    page.wait_for_selector("body[data-state=asking]", state="attached")
+    assert page.locator("#question").inner_text().count("about") == 2
+    page.get_by_role("button", name="Half size").click()
+    page.wait_for_selector("body[data-state=done]", state="attached")
+    found, photograph = pixels_of(saved(page, tmp_path)), pixels_of(photographs["small"])
+    assert found.shape == photograph.shape
+    own, kept = (lightness(torch.from_numpy(values).permute(2, 0, 1)) for values in (photograph, found))
+    assert (own - kept).abs().median() < 0.3, "as sharp as the photograph"
+    full = load_colorizer(RUNS["lightweight"])(photograph)
+    assert 0 < np.abs(found.astype(float) - full).mean() < 15
+
+
+def test_what_is_no_photograph_is_refused_by_name(opened, photographs, tmp_path):
+    page = opened()
+    other = tmp_path / "letter.png"
+    other.write_text("Dear reader")
+    page.set_input_files("#file", other)
+    page.wait_for_selector("body[data-state=failed]")
+    assert "letter.png" in page.locator("#status").inner_text()
+    choose(page, photographs["small"])
+
+
+def test_a_photograph_can_be_dropped(opened, photographs):
+    page = opened()
+    data = base64.b64encode(photographs["small"].read_bytes()).decode()
+    page.evaluate(
+        """data => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([fromBase64(data)], 'dropped.png', {type: 'image/png'}));
+            dispatchEvent(new DragEvent('drop', {dataTransfer: transfer}));
+        }""",
+        data,
+    )
+    page.wait_for_selector("body[data-state=done]", state="attached")
+    assert page.evaluate("[photo.name, photo.width, photo.height]") == ["dropped.png", 203, 101]
+
+
+def test_the_browser_refuses_connections(browser, tmp_path):
+    """The page's own policy, and not its good will, keeps a photograph here."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(PAGE.as_uri())
+    policy = page.evaluate("""async () => {
+        const refused = [];
+        document.addEventListener('securitypolicyviolation', event => refused.push(event.effectiveDirective));
+        await fetch('https://example.org/').catch(() => {});
+        navigator.sendBeacon('https://example.org/', 'x');
+        new Image().src = 'https://example.org/x.png';
+        await new Promise(done => setTimeout(done, 500));
+        return refused;
+    }""")
+    context.close()
+    assert {"connect-src", "img-src"} <= set(policy)
+
+
+@pytest.mark.parametrize("width", [400, 800, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_and_nothing_is_cut(opened, photographs, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(width=width, color_scheme=scheme)
+    choose(page, photographs["small"])
+    place(page, 0.5, 0.5, "#5c8a3a")
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 15
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_damaged_kernel_is_said(browser, tmp_path):
+    """The page does not wait for ever where it cannot compute."""
+    copy = tmp_path / "page.html"
+    shutil.copyfile(PAGE, copy)
+    text = copy.read_text(encoding="utf-8")
+    start = text.index('"kernel":"') + len('"kernel":"')
+    copy.write_text(text[:start] + "AAAA" + text[start + 4 :], encoding="utf-8")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(copy.as_uri())
+    page.wait_for_selector("body[data-state=failed]")
+    context.close()
+
+
+def test_a_copy_with_transparency_keeps_it(opened, tmp_path):
+    pixels = np.full((40, 60, 4), 128, dtype=np.uint8)
+    pixels[..., 3] = np.where(np.arange(60) < 30, 0, 255)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    photo = tmp_path / "transparent.png"
+    photo.write_bytes(buffer.getvalue())
+    page = opened()
+    choose(page, photo)
+    with Image.open(saved(page, tmp_path)) as image:
+        assert np.array_equal(np.asarray(image.convert("RGBA"))[..., 3], pixels[..., 3])
