@@ -436,8 +436,9 @@ const sorted = all => [...all].sort((p, q) => p.x - q.x || p.y - q.y || (p.color
 
 // The XMP packet that colorlib.colorize.label writes.
 function label(method) {
-  const network = DATA.networks[method]?.sha256 || (method == "table" ? DATA.table.sha256 : "");
-  const options = {keep_luminance: true, saturation: saturation(), hints: sorted(hints)};
+  const network = DATA.networks[method]?.sha256 || "";
+  const options = {keep_luminance: true, saturation: saturation(), hints: sorted(hints).map(({x, y, color}) => [x, y, color])};
+  if (method == "table") options.look_up_table = DATA.table.sha256;
   if (photo.half[method]) options.half_size = true;
   const text = python(options).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
   return DATA.label.replace("PHOTOGRAPH", photo.sha256).replace("NETWORK", network).replace("OPTIONS", () => text);
