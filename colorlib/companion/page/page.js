@@ -311,7 +311,10 @@ async function open(file) {
   const sha256 = [...digest].map(value => value.toString(16).padStart(2, "0")).join("");
   photo = {name: file.name || "photograph.png", sha256, width, height, rgba, L: lightness(rgba), ab: {}, half: {}};
   hints = [];
+  await color("gray");
   element("work").hidden = false;
+  listHints();
+  show();
   await update();
   element("view").scrollIntoView({block: "nearest"});
 }
@@ -349,10 +352,12 @@ function screenSize() {
   return photo.screen = {width, height, L: pick(photo.L, 1), rgba: pick(photo.rgba, 4), ab: {}, pick};
 }
 
+// Draw the two sides; one that is not colored yet is gray.
 function show() {
   const picture = screenSize(), {width, height} = picture;
   for (const side of ["before", "after"]) {
-    const method = element(side).value, image = new ImageData(width, height), canvas = element(`${side}-picture`);
+    const chosen = element(side).value, method = chosen == "own" || photo.ab[chosen] ? chosen : "gray";
+    const image = new ImageData(width, height), canvas = element(`${side}-picture`);
     if (method == "own") image.data.set(picture.rgba);
     else {
       const ab = picture.ab[method] ||= picture.pick(photo.ab[method], 2), after = side == "after";
@@ -542,7 +547,7 @@ element("save").onclick = () => enqueue(save);
 element("save-hints").onclick = () => download(
   new Blob([JSON.stringify({hints: sorted(hints)}, null, 2)], {type: "application/json"}), `${stem()}-hints.json`);
 
-const take = file => file && enqueue(async () => { await open(file); listHints(); });
+const take = file => file && enqueue(() => open(file));
 element("file").onchange = event => { take(event.target.files[0]); event.target.value = ""; };
 addEventListener("paste", event => take(event.clipboardData.files[0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {

@@ -187,6 +187,10 @@ def test_a_large_photograph_is_asked_about_and_may_be_colored_at_half_the_size(o
     page.set_input_files("#file", photographs["small"])
     page.wait_for_selector("body[data-state=asking]", state="attached")
     assert page.locator("#question").inner_text().count("about") == 2
+    # Meanwhile it is shown in gray, and may be clicked on
+    assert page.evaluate("document.getElementById('after-picture').width") == 203
+    place(page, 0.5, 0.5, "#5c8a3a")
+    page.get_by_role("button", name="Remove color 1").click()
     page.get_by_role("button", name="Half size").click()
     page.wait_for_selector("body[data-state=done]", state="attached")
     found, photograph = pixels_of(saved(page, tmp_path)), pixels_of(photographs["small"])
