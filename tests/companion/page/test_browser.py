@@ -211,19 +211,34 @@ def test_what_is_no_photograph_is_refused_by_name(opened, photographs, tmp_path)
     choose(page, photographs["small"])
 
 
-def test_a_photograph_can_be_dropped(opened, photographs):
+@pytest.mark.parametrize(
+    "event",
+    ["new DragEvent('drop', {dataTransfer: files})", "new ClipboardEvent('paste', {clipboardData: files})"],
+    ids=["drop", "paste"],
+)
+def test_a_photograph_can_be_dropped_or_pasted(opened, photographs, event):
     page = opened()
     data = base64.b64encode(photographs["small"].read_bytes()).decode()
     page.evaluate(
-        """data => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([fromBase64(data)], 'dropped.png', {type: 'image/png'}));
-            dispatchEvent(new DragEvent('drop', {dataTransfer: transfer}));
-        }""",
+        f"""data => {{
+            const files = new DataTransfer();
+            files.items.add(new File([fromBase64(data)], 'given.png', {{type: 'image/png'}}));
+            dispatchEvent({event});
+        }}""",
         data,
     )
     page.wait_for_selector("body[data-state=done]", state="attached")
-    assert page.evaluate("[photo.name, photo.width, photo.height]") == ["dropped.png", 203, 101]
+    assert page.evaluate("[photo.name, photo.width, photo.height]") == ["given.png", 203, 101]
+
+
+def test_coloring_can_be_stopped(opened, photographs):
+    page = opened()
+    page.evaluate("() => { document.getElementById('after').value = 'paper'; secondsPerPixel.paper = 1e-9; }")
+    page.set_input_files("#file", photographs["whole"])
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector("body[data-state=done]", state="attached")
+    assert page.locator("#after").input_value() == "table"
+    assert page.evaluate("Object.keys(photo.ab).sort()") == ["gray", "table"]
 
 
 def test_the_browser_refuses_connections(browser, tmp_path):
