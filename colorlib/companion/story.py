@@ -58,12 +58,12 @@ def _built(results: Results, claims: Mapping[str, Any]) -> str:
     networks = data[data["method"] == NETWORK]
     sources = networks["trained on"].unique()
     reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
-    where = f"on none of {len(sources)} sources"
+    where = f"on none of {len(sources)} sources of photographs"
     if reached:
-        where = f"on {_listed(reached)} ({len(reached)} of {len(sources)} sources)"
+        where = f"on {_listed(reached)} ({len(reached)} of {len(sources)} sources of photographs)"
     return (
-        f"The network can{'' if built else 'not'} be built from the text; the paper's squared error, {paper.MSE}, is "
-        f"reached {where}."
+        f"The network can{'' if built else 'not'} be built from the paper's text; the paper's squared error of "
+        f"{paper.MSE} is reached {where}."
     )
 
 
@@ -81,12 +81,13 @@ def _meaning(results: Results, claims: Mapping[str, Any]) -> str:
     listed = ", ".join(f"{gain:.1f} on {source}" for gain, source in others)
     share, images = part_with_error(results, paper.MSE)
     photos = results.profile.photos
-    part = f"{photos}'s {share:.0%} least colorful test photographs give it"
+    part = f"on {photos} the {share:.0%} least colorful test photographs would give it"
     if share in (0, 1):
         part = f"{'all' if share else 'none'} of the {images} test photographs of {photos} would give it"
     return (
-        f"It would be {first:.1f} dB over gray on {nearest}, {listed}; a network that saw {MILLIONS} "
-        f"photographs gains {published['gain over gray'][ZHANG]:.1f} on {SOURCE}; {part}."
+        f"What that error means depends on the photographs: over the gray picture it would gain {first:.1f} dB on "
+        f"{nearest}, {listed}; a published network that saw {MILLIONS} photographs gains "
+        f"{published['gain over gray'][ZHANG]:.1f} on {SOURCE}; {part}."
     )
 
 
@@ -115,10 +116,9 @@ def _bought(results: Results, claims: Mapping[str, Any]) -> str:
     gain = found[HOME, PRIMARY_MEASURE]
     del home[PRIMARY_MEASURE]
     return (
-        f"Over a 256-entry table, {int(claims['parameter-count']['measured']):,} parameters and "
-        f"{multiply_adds_per_pixel(results.profile.config):,.0f} multiply-adds a pixel buy "
-        f"{_decibels(gain)} dB PSNR on {results.profile.photos}{_if_open(gain)}, {_by_effect(home, [HOME])}; "
-        f"elsewhere {elsewhere}."
+        f"Beyond a 256-entry table from lightness to color, {int(claims['parameter-count']['measured']):,} parameters "
+        f"and {multiply_adds_per_pixel(results.profile.config):,.0f} multiply-adds a pixel buy {_decibels(gain)} dB "
+        f"of PSNR on {results.profile.photos}{_if_open(gain)}, with {_by_effect(home, [HOME])}; elsewhere {elsewhere}."
     )
 
 
@@ -134,9 +134,9 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
         if gain["effect"] == Effect.WORSE and measure != PRIMARY_MEASURE
     ]
     changes = {
-        "tenfold updates": (_of_updates(_measured(claims["converged-at-40"])), "extrapolated"),
-        "tenfold photographs": (_of_photographs(results), ""),
-        "L1": (_reversed(_measured(claims["loss-simple"]), "measured"), ""),
+        "ten times the updates": (_of_updates(_measured(claims["converged-at-40"])), "extrapolated"),
+        "ten times the photographs": (_of_photographs(results), ""),
+        "L1 in place of the squared error": (_reversed(_measured(claims["loss-simple"]), "measured"), ""),
         f"a U-Net with {unet / own:.0%} of the multiply-adds": (
             _reversed(over_unet[HOME, PRIMARY_MEASURE], "value"),
             f"better {_listed([_short(measure) for measure in gained])}" if gained else "",
@@ -146,10 +146,10 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
     others = {name: change for name, change in changes.items() if name not in enough}
     parts = [
         f"{word} {', '.join(_change(name, *change) for name, change in group.items())}"
-        for word, group in (("perhaps enough are", enough), ("not enough are", others))
+        for word, group in (("might be closed by", enough), ("is not closed by", others))
         if group
     ]
-    return f"For the missing {gap:.1f} dB: {'; '.join(parts)}."
+    return f"The gap of {gap:.1f} dB to the paper {' and '.join(parts)}."
 
 
 def _change(name: str, gain: Mapping[str, Any], note: str) -> str:
