@@ -170,7 +170,7 @@ def test_a_narrow_table_is_still_a_table(opened):
     """Rows that are stacked on a phone keep their roles, and the verdict its column's name."""
     wide, narrow = opened("report.html", width=1280), opened("report.html", width=360)
     for page in (wide, narrow):
-        assert page.get_by_role("table", name="Results").get_by_role("row").count() == 5
+        assert page.get_by_role("table", name="Results").get_by_role("row").count() == 7
         (claim,) = page.get_by_role("rowheader", name="The PSNR on that test set is 23.56 dB.").all()
         cells = claim.locator("xpath=..").get_by_role("cell")
         assert [cell.inner_text().split("\n")[0].strip() for cell in cells.all()] == [

@@ -166,7 +166,10 @@ def test_retraining_elsewhere_compares_the_last_losses(copy: Profile, tmp_path: 
     (check,) = retrained(copy, tmp_path / "a")
     assert check.outcome == Outcome.PASSED
     assert check.subject.startswith("results/tiny/seed-0/history.csv")
-    steady = [row | {"validation_loss": 1.0 + row["epoch"] / 1000} for row in run.history()]
+    steady = [
+        row | {"epoch": int(row["epoch"]), "updates": int(row["updates"]), "validation_loss": 1.0 + row["epoch"] / 1000}
+        for row in run.history()
+    ]
     (run.path / "history.csv").write_text(csv_text(steady))
     (check,) = retrained(copy, tmp_path / "b")
     assert check.outcome == Outcome.DIFFERS
