@@ -119,7 +119,7 @@ test: setup ## all tests, with killed runs, executed notebooks and real photogra
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q -m "not gpu and not network" -n auto --dist loadfile --no-loadscope-reorder --durations=10
+	$(BIN)/python -m pytest -q -m "not campaign and not gpu and not network" -n auto --dist loadfile --no-loadscope-reorder --durations=10
 
 readme: setup ## the generated parts of README.md, from results/
 	@$(RUN) readme
@@ -128,6 +128,7 @@ bench: setup ## speed against the bare network and plain code (25 minutes on an 
 	@$(BIN)/python tests/bench
 
 campaign: setup ## kill, damage and emulate for hours: results/campaign.md (goes on where it stopped)
+	$(BIN)/python -m pytest -q -m campaign -n auto --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python tests/campaign.py
 
 lock: setup ## update requirements.txt, versions with SHA-256, from pyproject.toml

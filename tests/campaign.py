@@ -1,4 +1,4 @@
-"""Long campaign of faults: `make campaign` runs it and writes results/campaign.md; `make test` runs a tenth.
+"""Long campaign of faults: `make campaign` runs it and writes results/campaign.md. Its tests run a tenth.
 
     python tests/campaign.py [--share 0.1] [--work FOLDER] [--table FILE] [--only PART ...]
 
@@ -430,7 +430,7 @@ def change_committed(folder: Path) -> tuple[int, list[str]]:
 
 
 def change_trials(share: float) -> Iterator[Trial]:
-    """Yield the one trial; `make test` runs the test itself."""
+    """Yield the one trial; the test itself is in test_mutations.py."""
     if share == 1:
         yield Trial("changes of committed files", "results/mutations.md", change_committed)
 

@@ -763,7 +763,7 @@ def by_pillow(data: bytes) -> Pixels:
     return np.asarray(picture.convert("RGB"))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", ["bsds500", "bundled", "imagenet-sample", "zhang2016", "cifar10"])
 def test_every_photograph_of_the_sources_has_pillows_pixels(name: str, photographs: Path):
     source = SOURCES[name]

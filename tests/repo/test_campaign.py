@@ -13,7 +13,7 @@ import torch
 PROGRAM = Path(__file__).resolve().parents[1] / "campaign.py"
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the campaign forks its processes"),
 ]
 

@@ -13,7 +13,7 @@ from helpers.training import PROJECT
 from colorlib.photos import open_photos
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows"),
 ]
 TYPED_INSTEAD = {
