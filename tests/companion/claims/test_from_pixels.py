@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.pictures import encoded, smooth
+from helpers.training import run_record
 
 from colorlib.color import gray_rgb
 from colorlib.companion.claims import from_pixels
@@ -71,7 +72,7 @@ def profile(photos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
         csv.writer(file).writerows([("photos", "photograph", "left", "top", "width", "height", "face"), *rows])
     found = Profile(name="tiny", settings={"photos": photos}, seeds=(0,), root=tmp_path)
     run = Run(found.run(0))
-    run.write_record({"config": {"target": "rgb", "network": "encoder-decoder"}})
+    run.write_record(run_record(config={"target": "rgb", "network": "encoder-decoder"}))
     run.write_weights(NETWORKS["encoder-decoder"](RGB.head).state_dict(), step=1)
     monkeypatch.setattr(from_pixels, "FACES", faces)
     monkeypatch.setattr(from_pixels.read_faces, "__defaults__", (faces,))
