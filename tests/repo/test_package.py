@@ -24,7 +24,7 @@ HELD = [
     *(
         PROJECT / "results" / profile / "seed-0" / name
         for profile in ("lightweight", "paper")
-        for name in ("run.json", "weights.safetensors")
+        for name in ("run.json", "metrics.json", "weights.safetensors")
     ),
 ]
 """What a wheel holds of the checkout outside colorlib/."""
