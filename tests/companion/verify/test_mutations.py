@@ -238,7 +238,7 @@ def noticed(checks: Iterator[Check]) -> Check | None:
     return next((check for check in checks if check.outcome == Outcome.DIFFERS), None)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_every_change_is_noticed_or_the_table_says_why_not(
     smoke: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -268,9 +268,8 @@ def test_every_change_is_noticed_or_the_table_says_why_not(
     for mutation in OUTPUTS:
         mutation.change(path_of(profile, mutation))
     write_manifest(profile)
-    found_checks = [
-        check for check in verify.rebuilt(profile, tmp_path / "scratch") if check.outcome == Outcome.DIFFERS
-    ]
+    checks = [*verify.rebuilt(profile, tmp_path / "scratch"), *notebooks_agree(profile, tmp_path / "scratch")]
+    found_checks = [check for check in checks if check.outcome == Outcome.DIFFERS]
     for mutation in OUTPUTS:
         name = path_of(profile, mutation).relative_to(tmp_path / "outputs").as_posix()
         together[mutation] = next((check.how for check in found_checks if name in check.subject), "not caught")
