@@ -69,7 +69,6 @@ companion/             notebooks, figures, tables, report: all that reads finish
         measurement     one number with its one interval; gains in five measures
         from_training   measurements of networks, loss histories and a resumed training
         from_scores     measurements from scores of photographs
-        from_histories  trend and noise of loss histories
         photo_measures  measures of the colors of a photograph and of its predictions
         from_pixels     these measures of every photograph: pixels.csv
         from_colors     measurements from pixels.csv: detail, distribution, ambiguity, faces, novelty

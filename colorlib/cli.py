@@ -141,6 +141,16 @@ def _started(events: Iterator[Event]) -> Iterator[Event]:
     return chain([*islice(events, 1)], events)
 
 
+def _show_photos(events: Iterator[tuple[int, int]], *, disable: bool = False) -> None:
+    """Run to the end a generator of (photographs done, their total), with a progress bar unless it is disabled."""
+    from tqdm import tqdm
+
+    events = _started(events)
+    with tqdm(unit="photo", dynamic_ncols=True, disable=disable) as bar:
+        for done, bar.total in events:
+            bar.update(done - bar.n)
+
+
 def _parse_setting(text: str) -> tuple[str, str]:
     """Return name and value of an option `--set NAME=VALUE`."""
     name, equals, value = text.partition("=")
@@ -163,8 +173,6 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def evaluate(options: argparse.Namespace) -> int:
     """Score a finished run and print its metrics."""
 
-    from tqdm import tqdm
-
     from colorlib.config import config_of_record
     from colorlib.device import is_main_process, prepare, process_group
     from colorlib.evaluate import baselines_file, read_metrics, score_baselines, score_run
@@ -176,10 +184,7 @@ def evaluate(options: argparse.Namespace) -> int:
     photos = options.photos or own
     if options.baselines:
         limit = options.max_pixels or MAX_PIXELS
-        with tqdm(unit="photo", dynamic_ncols=True) as bar:
-            events = score_baselines(options.run, photos=photos, split=options.split, max_pixels=limit)
-            for done, bar.total in _started(events):
-                bar.update(done - bar.n)
+        _show_photos(score_baselines(options.run, photos=photos, split=options.split, max_pixels=limit))
         print(baselines_file(options.run, photos, options.split, own=own))
         return 0
     with process_group(options.device):
@@ -187,10 +192,8 @@ def evaluate(options: argparse.Namespace) -> int:
         if is_main_process():
             for remark in _check_own_photos(photos, (options.split,), None, limit):
                 print(remark, file=sys.stderr)
-        events = _started(score_run(options.run, photos=photos, split=options.split, device=device, max_pixels=limit))
-        with tqdm(unit="photo", dynamic_ncols=True, disable=not is_main_process()) as bar:
-            for done, bar.total in events:
-                bar.update(done - bar.n)
+        events = score_run(options.run, photos=photos, split=options.split, device=device, max_pixels=limit)
+        _show_photos(events, disable=not is_main_process())
         if not is_main_process():
             return 0
     # Print the pooled metrics
@@ -463,7 +466,6 @@ def add_pixels(parser: argparse.ArgumentParser) -> None:
 
 def pixels(options: argparse.Namespace) -> int:
     """Measure the colors of photographs and predictions that claims are about."""
-    from tqdm import tqdm
 
     from colorlib.companion.claims.from_pixels import measure_pixels
     from colorlib.companion.steps import files
@@ -471,10 +473,7 @@ def pixels(options: argparse.Namespace) -> int:
     from colorlib.profiles import load_profile, path_and_link
 
     profile = load_profile(options.profile, seeds=sweep_command.parse_seeds(options.seeds))
-    events = _started(measure_pixels(profile, device=prepare(options.device)))
-    with tqdm(unit="photo", dynamic_ncols=True) as bar:
-        for done, bar.total in events:
-            bar.update(done - bar.n)
+    _show_photos(measure_pixels(profile, device=prepare(options.device)))
     print(path_and_link(files(profile, "pixels")[0]))
     return 0
 
@@ -488,7 +487,6 @@ def add_hints(parser: argparse.ArgumentParser) -> None:
 
 def hints(options: argparse.Namespace) -> int:
     """Measure PSNR against the number of hints."""
-    from tqdm import tqdm
 
     from colorlib.companion.artifacts.hints import measure_hints
     from colorlib.companion.steps import LIGHTWEIGHT, files
@@ -499,10 +497,7 @@ def hints(options: argparse.Namespace) -> int:
         raise ValueError(f"--count {options.count}: it must be at least 1")
     profile = load_profile(LIGHTWEIGHT)
     device = prepare(options.device, options.threads)
-    events = _started(measure_hints(profile, at_most=options.count, device=device))
-    with tqdm(unit="photo", dynamic_ncols=True) as bar:
-        for done, bar.total in events:
-            bar.update(done - bar.n)
+    _show_photos(measure_hints(profile, at_most=options.count, device=device))
     print(path_and_link(files(profile, "hints")[0]))
     return 0
 

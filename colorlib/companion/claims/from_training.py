@@ -1,18 +1,21 @@
 """Measurements of the network itself, of loss histories, and of a small interrupted training."""
 
+import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import torch
+from scipy import stats
 from torch import nn
 
 from colorlib import rng
 from colorlib.companion import paper
-from colorlib.companion.claims.from_histories import noise_ratios, trends_after_40
 from colorlib.companion.claims.measurement import SEEDS_ALONE, Measurement, epochs_between, over_epochs, over_seeds
 from colorlib.companion.costs import (
     IizukaNetwork,
@@ -22,13 +25,18 @@ from colorlib.companion.costs import (
     multiply_adds,
     receptive_field,
 )
-from colorlib.companion.results import Results
+from colorlib.companion.results import NotMeasuredError, Results
+from colorlib.companion.steps import point_histories
 from colorlib.config import RunConfig
 from colorlib.metrics import psnr_of
 from colorlib.model import parameter_count
-from colorlib.runs import Update
+from colorlib.runs import Run, Update
 from colorlib.trainer import train
 
+BLOCK = 10
+"""Epochs that are averaged for a trend, and that noise is measured over."""
+STABLE = (41, 100)
+"""First and last epoch of the time in which the paper calls the loss stable (Sec. IV.A)."""
 SIZES = ((1, 1), (7, 13), (48, 48), (96, 64), (321, 481))
 """Sizes of the inputs of `output_size_kept`, height × width in pixels."""
 
@@ -193,28 +201,83 @@ def fall_after_epoch_40(results: Results) -> Measurement:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """Slope of a loss per `BLOCK` epochs as a share of its mean, with its 95 % interval; negative for a fall."""
+
+    slope: float
+    low: float
+    high: float
+
+
+def trend(losses: Sequence[float]) -> Trend:
+    """Fit a line to the means of blocks of `BLOCK` epochs.
+
+    Blocks rather than epochs, because the noise of neighboring epochs may be correlated, which would make the interval
+    too narrow.
+
+    Args:
+        losses: one per epoch, in order; the first epochs are left out if they fill no block.
+
+    Raises:
+        ValueError: there are fewer than three blocks.
+    """
+    count = len(losses) // BLOCK
+    if count < 3:
+        raise ValueError(f"{len(losses)} epochs have no trend with an interval; it takes {3 * BLOCK}")
+    values = np.asarray(losses[len(losses) - count * BLOCK :]).reshape(count, BLOCK).mean(axis=1)
+    fit = stats.linregress(np.arange(count), values)
+    half = float(stats.t.ppf(0.975, count - 2) * fit.stderr)
+    slope, mean = float(fit.slope), float(values.mean())
+    return Trend(slope=slope / mean, low=(slope - half) / mean, high=(slope + half) / mean)
+
+
+def relative_noise(losses: Sequence[float]) -> float:
+    """Return the standard deviation of the last `BLOCK` losses, as a share of their mean."""
+    last = np.asarray(losses[-BLOCK:])
+    return float(last.std(ddof=1) / last.mean())
+
+
 def trend_of_loss(results: Results) -> Measurement:
-    """Measure the slope of the training loss over epochs 41 to 100, per ten epochs, as a share of its mean."""
-    training, validation = (
-        [trend.slope for trend in trends_after_40(results, f"{name}_loss").values()]
-        for name in ("training", "validation")
+    """Measure the slope of the training loss over the epochs `STABLE`, per ten epochs, as a share of its mean."""
+
+    def slope(history: list[dict[str, float]], column: str = "training_loss") -> float:
+        return trend(epochs_between(history, *STABLE, column)).slope
+
+    validation = fmean(slope(history, "validation_loss") for history in results.histories)
+    return over_epochs(
+        results,
+        slope,
+        "{:+.1%}".format,
+        f"In ten epochs the training loss changes by {{number}} of its mean, the validation loss by {validation:+.1%}.",
     )
-    error = over_seeds(training)
-    low, high = error.interval(fmean(training)) if error else (None, None)
-    return Measurement(
-        value=fmean(training),
-        show="{:+.1%}".format,
-        why=f"In ten epochs the training loss changes by {fmean(training):+.1%} of its mean, the validation loss by "
-        f"{fmean(validation):+.1%}.",
-        command=results.command("figure1"),
-        low=low,
-        high=high,
-        over=SEEDS_ALONE,
-        seeds=len(training),
-        photographs=f"training and validation photographs of {results.profile.photos}",
-        updates=results.updates,
-        crop_size=results.profile.config.crop_size,
-    )
+
+
+def noise_ratios(results: Results, point: str, reference: str, column: str) -> dict[int, float]:
+    """Return the `relative_noise` of a point of the sweep `outlook` over that of another point, by seed.
+
+    They are read from the sweep of the profile itself or, where that was not run, of profile `cpu`.
+
+    Args:
+        results: of the profile that is judged.
+        point: a point, for example `lab`.
+        reference: the point that it is compared with, for example `paper`.
+        column: `training_loss` or `validation_loss`, whose units cancel out.
+
+    Raises:
+        NotMeasuredError: no seed of both points was trained.
+    """
+    noise: dict[str, dict[int, float]] = {point: {}, reference: {}}
+    paths = point_histories(results.profile) or point_histories(results.other("cpu").profile)
+    for path in (path for path in paths if path.name == "point.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["point"] in noise:
+            history = Run(path.parent).history()
+            noise[record["point"]][record["seed"]] = relative_noise([row[column] for row in history])
+    seeds = sorted(noise[point].keys() & noise[reference].keys())
+    if not seeds:
+        raise NotMeasuredError(f"There are no runs of {point} and {reference} yet; make sweep SWEEP=outlook makes them")
+    return {seed: noise[point][seed] / noise[reference][seed] for seed in seeds}
 
 
 def noise_of_lab(results: Results) -> Measurement:

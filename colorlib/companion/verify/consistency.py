@@ -401,20 +401,21 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
             faults.append(f"the picture in output {number} is none of the committed figures")
         if output["output_type"] == "error":
             faults.append(f"output {number} is an error")
-    if faults:
-        return faults
     # Tables and printed lines
     parameters = dict(shown.parameters) | ({"rescore": False} if "rescore" in shown.parameters else {})
     committed = [word for cell in executed for word in _words(cell.get("outputs", ()))]
     try:
         repeated = run_cells(source, parameters)
     except PhotosMissingError:
-        return []
-    return [
+        return faults
+    differing = [
         f"{then!r} is committed, {now!r} is computed"[:300]
         for then, now in zip(committed, repeated, strict=False)
         if then != now
-    ] or ([] if len(committed) == len(repeated) else [f"it has {len(committed)} outputs, not {len(repeated)}"])
+    ]
+    if not differing and len(committed) != len(repeated):
+        differing = [f"it has {len(committed)} outputs, not {len(repeated)}"]
+    return faults + differing
 
 
 def _words(outputs: Sequence[Mapping[str, Any]]) -> list[str]:

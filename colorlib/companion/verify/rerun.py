@@ -185,12 +185,8 @@ def _published_rescored(profile: Profile, baselines: Mapping[str, Colorize], sam
     # Compare the hashes of what was scored
     record = read_json(scored, SCORED)
     expected = published.scored_record(profile, truths, list(by_name.values()))
-    differing = [name for name in expected if record.get(name) != expected[name]]
-    yield Check(
-        subject=f"results/{profile.name}/peers/{scored.name}",
-        how="rescored",
-        outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
-        detail=f"{', '.join(differing)} differ" if differing else "the same photographs, files and weights",
+    yield _compare_records(
+        f"results/{profile.name}/peers/{scored.name}", record, expected, "the same photographs, files and weights"
     )
 
 
@@ -208,12 +204,8 @@ def pixels_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
     except PhotosMissingError as error:
         yield _not_checked(subject, "rescored", error)
         return
-    differing = [name for name in expected if record.get(name) != expected[name]]
-    yield Check(
-        subject=f"results/{profile.name}/{metadata.name}",
-        how="rescored",
-        outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
-        detail=f"{', '.join(differing)} differ" if differing else "the same photographs, faces and weights",
+    yield _compare_records(
+        f"results/{profile.name}/{metadata.name}", record, expected, "the same photographs, faces and weights"
     )
     # Measure again
     try:
@@ -230,6 +222,17 @@ def pixels_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
         for row in from_pixels.measure_photo(photo, faces.get(photo.name, ()), training, networks, faces_only=False)
     ]
     yield _compare_pixels(subject, from_pixels.read_rows(path), now)
+
+
+def _compare_records(subject: str, record: Mapping[str, Any], expected: Mapping[str, Any], same: str) -> Check:
+    """Compare what a file says it was computed from with what is there now; `same` says it where they are equal."""
+    differing = [name for name in expected if record.get(name) != expected[name]]
+    return Check(
+        subject=subject,
+        how="rescored",
+        outcome=Outcome.DIFFERS if differing else Outcome.PASSED,
+        detail=f"{', '.join(differing)} differ" if differing else same,
+    )
 
 
 def _compare_pixels(subject: str, committed: Sequence[PixelRow], rows: Sequence[PixelRow]) -> Check:

@@ -1,6 +1,7 @@
 """Measurements of the network, of loss histories, and of an interrupted training."""
 
 import csv
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.committed import copy_cpu, scale
 
@@ -16,9 +18,10 @@ from colorlib.companion import paper
 from colorlib.companion.claims import from_training
 from colorlib.companion.claims.claims import Verdict, judge, measure, read_claims
 from colorlib.companion.claims.from_training import MEASUREMENTS, equal_files_after_interruption
-from colorlib.companion.results import Results
+from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.config import RunConfig
 from colorlib.profiles import Profile, load_profile
+from colorlib.runs import Run
 
 
 @pytest.fixture
@@ -112,3 +115,60 @@ def test_a_training_that_loses_its_state_is_found(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(from_training, "train", train)
     assert equal_files_after_interruption() == {"history.csv": False, "weights.safetensors": False}
+
+
+def histories(root: Path, noise: dict[str, dict[int, float]]) -> Profile:
+    """Write the histories of a sweep's points: losses of 1 plus and minus the noise, epoch by epoch."""
+    profile = Profile(name="cpu", settings={"photos": "bundled"}, seeds=(0,), root=root)
+    for point, of_seed in noise.items():
+        for seed, size in of_seed.items():
+            run = Run(profile.sweep("outlook") / f"{point}{seed}")
+            losses = [1.0 + size * (-1) ** epoch for epoch in range(1, 13)]
+            rows = [
+                {"epoch": number, "updates": 10 * number, "training_loss": loss, "validation_loss": loss}
+                for number, loss in enumerate(losses, start=1)
+            ]
+            run.write_history(rows, [])
+            (run.path / "point.json").write_text(json.dumps({"point": point, "seed": seed}))
+    return profile
+
+
+def test_the_trend_of_a_line_is_its_slope():
+    losses = 2.0 - 0.01 * np.arange(60)
+    found = from_training.trend(losses)
+    assert found.slope == pytest.approx(-0.1 / losses.mean())
+    assert (found.low, found.high) == pytest.approx((found.slope, found.slope))
+
+
+def test_the_interval_of_a_trend_holds_the_true_slope_in_95_of_100_histories():
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        # Noise that lasts for about two epochs
+        white = random.normal(0, 0.02, 61)
+        losses = 1.0 - 0.001 * np.arange(60) + white[1:] + 0.5 * white[:-1]
+        found = from_training.trend(losses)
+        held += found.low <= -0.01 / (1.0 - 0.0295) <= found.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_a_history_without_three_blocks_has_no_trend():
+    with pytest.raises(ValueError, match="29 epochs"):
+        from_training.trend(np.ones(29))
+
+
+def test_noise_is_relative_to_the_mean_of_the_last_epochs():
+    losses = [50.0, *(4.0, 6.0) * 5]
+    assert from_training.relative_noise(losses) == pytest.approx(np.std(losses[1:], ddof=1) / 5.0)
+
+
+def test_noise_is_compared_seed_by_seed(tmp_path: Path):
+    profile = histories(tmp_path, {"lab": {0: 0.01, 1: 0.03, 5: 0.5}, "paper": {0: 0.04, 1: 0.04}, "unet": {0: 0.9}})
+    found = from_training.noise_ratios(Results(profile), "lab", "paper", "validation_loss")
+    assert found == pytest.approx({0: 0.25, 1: 0.75})
+
+
+def test_noise_of_points_that_were_not_trained_is_not_measured(tmp_path: Path):
+    profile = histories(tmp_path, {"paper": {0: 0.04}})
+    with pytest.raises(NotMeasuredError, match="SWEEP=outlook"):
+        from_training.noise_ratios(Results(profile), "lab", "paper", "validation_loss")

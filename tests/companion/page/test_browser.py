@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.browser import quiet_pages
 from PIL import Image
 
 from colorlib.color import lab_to_rgb, lightness, to_bytes
@@ -48,24 +49,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Any]:
     """Open the page; after the test it has requested nothing but itself and said nothing on the console."""
-    contexts, requests, messages = [], [], []
+    with quiet_pages(browser, lambda url: url.startswith(("data:", "blob:", "file:"))) as pages:
 
-    def open_page(*, width: int = 1280, page_file: Path = PAGE, **settings: Any) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **settings))
-        contexts[-1].set_default_timeout(180_000)  # a machine that trains meanwhile is slow, not wrong
-        page = contexts[-1].new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto(page_file.as_uri())
-        page.wait_for_selector("body[data-state=ready]")
-        return page
+        def open_page(*, page_file: Path = PAGE, **settings: Any) -> Any:
+            page = pages.open(page_file.as_uri(), **settings)
+            page.wait_for_selector("body[data-state=ready]")
+            return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [url for url in requests if not url.startswith(("data:", "blob:", "file:"))] == []
-    assert messages == []
+        yield open_page
 
 
 def choose(page: Any, photo: Path, method: str = "lightweight") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.browser import quiet_pages
 from helpers.results import make_results
 
 from colorlib.companion.report.page import TITLE, write_report
@@ -30,25 +31,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(browser: Any, built: Path) -> Iterator[Any]:
     """Open a page by its name, in its own window; after the test there are no requests and no messages."""
-    contexts, requests, messages = [], [], []
-
-    def open_page(name: str, *, width: int = 1280, **settings: Any) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **settings))
-        contexts[-1].set_default_timeout(180_000)  # a machine that trains meanwhile is slow, not wrong
-        page = contexts[-1].new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto((built / name).as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    own = built.as_uri()
-    assert requests
-    assert [url for url in requests if not url.startswith(("data:", own))] == []
-    assert messages == []
+    with quiet_pages(browser, lambda url: url.startswith(("data:", built.as_uri()))) as pages:
+        yield lambda name, **settings: pages.open((built / name).as_uri(), **settings)
+        assert pages.requests
 
 
 @pytest.mark.parametrize("name", PAGES)
