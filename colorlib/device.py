@@ -147,6 +147,7 @@ def process_group(device: str = "auto") -> Iterator[None]:
     distributed.init_process_group("nccl" if cuda else "gloo")
     try:
         yield
+        barrier()  # no process leaves while another one still writes: torchrun stops all when one ends with an error
     finally:
         distributed.destroy_process_group()
 

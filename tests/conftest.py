@@ -36,6 +36,15 @@ def photographs() -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _not_below_make() -> Iterator[None]:
+    """Run the tests' own `make` as if typed in a shell: below another one, make names the folders it enters."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests download, unpack and decode goes with them."""
     with pytest.MonkeyPatch.context() as patch:

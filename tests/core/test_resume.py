@@ -86,7 +86,7 @@ def wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_killed_at_random_moments(photos, tmp_path):
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed of the random moments: {seed}")

@@ -694,7 +694,7 @@ def test_the_other_real_files_are_as_listed(photographs: Path, name: str):
     assert len(set.union(*digests)) == sum(map(len, digests)) == len(source.names()) - 800 * (name == "zhang2016")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_real_cifar10_is_as_listed(photographs: Path):
     assert [len(open_photos("cifar10", split)) for split in ("test",)] == [10_000]
     train, val = (open_photos("cifar10", split) for split in ("train", "val"))

@@ -91,7 +91,7 @@ def test_points_fail_by_name_and_the_others_are_done(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.campaign)])
 def test_a_sweep_that_was_killed_goes_on_and_its_processes_are_gone(folder, how):
     path = sweep_text(folder, grid={"epochs": [6, 7, 8]}, fixed={"pause": 0.5}, jobs=2)
     sweep = loaded(path, folder)
@@ -134,7 +134,7 @@ def test_two_sweeps_at_once_share_the_work(folder):
     assert sorted(journals(loaded(path, folder).results).values(), key=len) == [[1, 2, 3, 4], [1, 2, 3, 4, 5]]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_every_row_of_the_outlook_runs_and_a_killed_point_ends_with_the_same_bytes(tmp_path):
     path = SWEEPS / "outlook.yaml"
     points = loaded(path, tmp_path).points
