@@ -161,7 +161,10 @@ def check_photos_name(photos: str) -> None:
         ValueError: it cannot; the message lists the names of `SOURCES`.
     """
     if ":" in photos:
-        raise ValueError(f"{photos} cannot be a part of a name: take one of {NAMES}")
+        raise ValueError(
+            f"{photos}: folders of results are named by their photographs, which are one of {NAMES}; to train on "
+            f"others: colorlib train RUN --photos {photos}"
+        )
     find_source(photos)
 
 

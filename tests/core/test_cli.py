@@ -392,6 +392,16 @@ def test_results_of_one_checkout_are_not_written_from_within_another(tmp_path, m
     assert "make setup" in said
 
 
+@pytest.mark.parametrize("photos", ["folder:/no/such", "folder:.", "torchvision:CIFAR10", "bsds50"])
+@pytest.mark.parametrize("command", [["reproduce"], ["reproduce", "--only", "05_table1"]])
+def test_results_of_photographs_without_a_name_of_their_own_are_refused_in_a_sentence(command, photos, capsys):
+    assert main([*command, "--profile", "smoke", "--photos", photos]) == 1
+    line = last_line(capsys.readouterr().err)
+    assert photos in line
+    assert "bsds500" in line
+    assert ("colorlib train RUN --photos" in line) == (":" in photos)
+
+
 @pytest.mark.parametrize("command", READS_RUNS)
 def test_every_command_that_reads_runs_puts_them_back_first(command: str, monkeypatch: pytest.MonkeyPatch):
     done: list[str] = []

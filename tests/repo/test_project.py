@@ -4,7 +4,6 @@ Situations of users that no test here can make, and what stands for them:
 
 - Windows (Git Bash with make, a checkout with CRLF), macOS on Apple silicon, Linux on arm64: other systems. Wheels with
   a SHA-256 exist for each of them and for Python 3.11 to 3.14; `make lock` refuses versions that do not resolve.
-- A user id without an entry in passwd, and no HOME: changing the id needs root; `Path.home` fails instead.
 - JupyterHub, a shared .venv of another user, a base conda: other owners; foreign kernelspecs and
   JUPYTER_PREFER_ENV_PATH=0 stand for them (test_notebooks).
 - SLURM and clusters: a Dask scheduler on this machine (test_process).
