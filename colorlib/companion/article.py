@@ -3,7 +3,8 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,15 +16,17 @@ import yaml
 
 from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
-from colorlib.companion.artifacts import datasets, table1
-from colorlib.companion.claims.text import MARKS, held_to, read_verdicts
-from colorlib.companion.costs import multiply_adds
+from colorlib.companion.artifacts import datasets, hints, outlook, published, table1
+from colorlib.companion.claims.from_scores import gain_over_lightweight
+from colorlib.companion.claims.measurement import PRIMARY_MEASURE, SHARE, Effect
+from colorlib.companion.claims.text import MARKS, read_verdicts
+from colorlib.companion.costs import multiply_adds, multiply_adds_per_pixel
 from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.report.notebook_html import captioned_outputs, read_cells
 from colorlib.companion.results import Results
-from colorlib.companion.steps import PRIMARY, files
-from colorlib.companion.story import story
-from colorlib.companion.tables import Table, joined
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files, other_profile
+from colorlib.companion.story import MILLIONS, listed, short_name, story
+from colorlib.companion.tables import MEASURES, Column, Table, joined
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, read_baseline_losses, summarize
 from colorlib.files import read_json, write_bytes
 from colorlib.metrics import psnr_of
@@ -31,6 +34,8 @@ from colorlib.model import parameter_count
 from colorlib.profiles import PROJECT, Profile, changes_text
 from colorlib.provenance import environments, machine
 
+OUTLOOK = "cpu"
+"""Profile whose sweep `outlook` the article shows."""
 OVER_BASELINES = ("better-than-trivial", "competitive")
 """Claims that compare the network with baselines in all measures, at home and elsewhere."""
 PICTURES = {
@@ -120,6 +125,7 @@ def gather(results: Results) -> dict[str, Any]:
     released = citation.get("date-released")
     if not isinstance(released, date):
         raise ValueError("CITATION.cff: add `date-released: YYYY-MM-DD`, the date of the article")  # noqa: TRY004
+    verdicts = read_verdicts(files(profile, "claims")[0], profile.name)
     half = 0.00005  # half a unit of the last digit of the paper's MSE
     return {
         "profile": profile.name,
@@ -154,7 +160,8 @@ def gather(results: Results) -> dict[str, Any]:
         "pictures": {name: picture(profile, name) for name in PICTURES},
         "deviations": deviations((paper_folder(profile) / "deviations.md").read_text(encoding="utf-8")),
         "claims": claims_table(profile),
-        "story": story(results, read_verdicts(files(profile, "claims")[0], profile.name)),
+        "story": story(results, verdicts),
+        "sections": sections(results),
     }
 
 
@@ -284,12 +291,22 @@ def deviations(markdown: str) -> list[list[str]]:
 
 
 def by_source(profile: Profile) -> dict[str, Any] | None:
-    """Return the table of data sets as text, and sentences that compare with the paper's error; None without it."""
+    """Return the table of data sets as text, and a sentence that compares with the paper's error; None without it."""
     path = files(profile, "datasets")[0]
     if not path.is_file():
         return None
     data = pd.read_csv(path)
-    return {**_table_text(datasets.as_table(data, profile)), "sentences": datasets.comparisons(data)}
+    networks = data[data["method"] == NETWORK]
+    ratios = dict(zip(networks["source"], networks["MSE"] / paper.MSE, strict=True))
+    lowest, highest = (choose(ratios, key=lambda source: ratios[source]) for choose in (min, max))
+    reached = int((networks["MSE low"] <= paper.MSE).sum())
+    return {
+        **_table_text(datasets.as_table(data, profile)),
+        "sentence": (
+            f"The network's error is {ratios[lowest]:.2f} times the paper's on {lowest} and {ratios[highest]:.2f} "
+            f"times it on {highest}; the interval reaches the paper's error in {reached} of {len(ratios)} rows"
+        ),
+    }
 
 
 def claims_table(profile: Profile) -> dict[str, Any]:
@@ -306,13 +323,9 @@ def claims_table(profile: Profile) -> dict[str, Any]:
         raise ValueError(f"{path} is of seeds {claims['seeds']}, not {list(profile.seeds)}; run `{command}`")
     groups: dict[str, list[dict[str, str]]] = {}
     for claim in claims["claims"]:
-        entry = {name: claim[name] for name in ("id", "section", "says", "verdict", "why")}
-        entry["criterion"] = held_to(claim)
+        entry = {name: claim[name] for name in ("id", "section", "says", "verdict")}
         entry["paper"] = claim["value_text"] or "–"
         entry["measured"] = "\n".join(part for part in (claim["measured_text"], claim["interval_text"]) if part)
-        seeds = f"{claim['seeds']} seed{'s' if claim['seeds'] > 1 else ''}" if claim["seeds"] else ""
-        updates = f"{claim['updates']:,} updates" if claim["updates"] else ""
-        entry["on"] = "; ".join(part for part in (claim["photographs"], seeds, updates) if part) or "–"
         groups.setdefault(claim["group"], []).append(entry)
     commands = Counter(claim["command"] for claim in claims["claims"] if claim["command"])
     return {
@@ -332,3 +345,153 @@ def claims_table(profile: Profile) -> dict[str, Any]:
         "commands": [{"command": name, "count": count} for name, count in commands.most_common()],
         "command": claims["command"],
     }
+
+
+# Sections on other networks than the paper's: a finding as heading, a sentence or two, a table
+
+
+def sections(results: Results) -> list[dict[str, Any]]:
+    """Return the sections of `SECTIONS`; none for another profile than the primary one, whose article is a preview.
+
+    Raises:
+        ValueError: a result is missing; the message names it.
+    """
+    if results.profile.name != PRIMARY:
+        return []
+    for _, name, entry in SECTIONS:
+        read = other_profile(results.profile, name)
+        if not (path := files(read, entry)[0]).is_file():
+            raise ValueError(f"{path} does not exist; run `{reproduce(read)}` first")
+    return [section(results) for section, _, _ in SECTIONS]
+
+
+def peers_section(results: Results) -> dict[str, Any]:
+    """Return what published networks reach on their own photographs, beside the paper's."""
+    data = pd.read_csv(files(results.profile, "published")[0])
+    rows = {row["method"]: row for row in data.to_dict("records")}
+    network, best = rows[NETWORK], rows[published.ZHANG]
+    name = published.COLUMNS["psnr_gain"].name
+    gain, low, high = (network[f"{name}{bound}"] for bound in ("", " low", " high"))
+    compared = _compared(gain, low, high)
+    return {
+        "heading": (
+            f"A network that saw {MILLIONS} photographs gains {best[name]:.1f} dB over gray, "
+            f"the paper's {_signed(gain)}"
+        ),
+        "text": (
+            "The files that Zhang et al. published are scored with our code, and so is the paper's network on the same "
+            f"{int(network['images'])} photographs, which are not its own: it is {compared['words']} gray "
+            f"({compared['figures']}); one constant color gains {rows['mean chroma'][name]:.1f} dB."
+        ),
+        "table": _table_text(
+            Table(
+                data=data[data["method"].isin([*BASELINES, "Dahl", published.ZHANG, NETWORK])],
+                columns=[Column(name="method"), *(MEASURES[name] for name in ("psnr_of_mse", "ssim", "delta_e00"))],
+                caption=(
+                    f"Published networks, baselines and the paper's network on {int(network['images'])} photographs of "
+                    f"{published.SOURCE} that are not near gray."
+                ),
+            )
+        ),
+    }
+
+
+def lightweight_section(results: Results) -> dict[str, Any]:
+    """Return the U-Net within the paper's budget, beside the paper's network on the same test photographs."""
+    other = results.other(LIGHTWEIGHT)
+    own_cost, cost = (multiply_adds_per_pixel(each.profile.config) for each in (results, other))
+    gains = [gain for gain in gain_over_lightweight(results).gains if gain.measure != SHARE]
+    words = {Effect.WORSE: "better in", Effect.BETTER: "worse in", Effect.OPEN: "undecided in"}  # the U-Net's
+    by_effect = {effect: [short_name(gain.measure) for gain in gains if gain.effect == effect] for effect in words}
+    found = [f"{words[effect]} {listed(names)}" for effect, names in by_effect.items() if names]
+    rows = [
+        pd.read_csv(files(profile, "table1")[0]).set_index("method").loc[NETWORK].to_dict()
+        | {"network": name, "multiply-adds": multiply_adds_per_pixel(profile.config)}
+        for name, profile in (("the paper's", results.profile), (LIGHTWEIGHT, other.profile))
+    ]
+    primary = next(gain for gain in gains if gain.measure == PRIMARY_MEASURE)
+    return {
+        "heading": f"A U-Net with {cost / own_cost:.0%} of the multiply-adds is {listed(found)}",
+        "text": (
+            f"The profile {LIGHTWEIGHT} trains a U-Net with {parameter_count(other.network()):,} parameters and "
+            f"{cost:,.0f} multiply-adds a pixel on the same photographs for as many updates, in LAB, on larger crops "
+            f"and with a falling learning rate. It was chosen on validation photographs. Over the paper's network it "
+            f"gains {_signed(-primary.value)} dB [{_signed(-primary.high)}, {_signed(-primary.low)}] in PSNR of the "
+            "pooled error."
+        ),
+        "table": _table_text(
+            Table(
+                data=pd.DataFrame(rows),
+                columns=[
+                    Column(name="network"),
+                    *(MEASURES[name] for name in ("psnr_of_mse", "mean_psnr", "ssim", "delta_e00")),
+                    Column(name="multiply-adds", digits=0),
+                ],
+                caption=f"Both networks on {results.photographs}; multiply-adds are of a pixel.",
+            )
+        ),
+    }
+
+
+def hints_section(results: Results) -> dict[str, Any]:
+    """Return what some true colors, given by a person, add to the networks."""
+    profile = other_profile(results.profile, LIGHTWEIGHT)
+    table = hints.tables(profile)[0]
+    by_count = table.data.set_index("hints")
+    few, column = 5, f"{PRIMARY}: {hints.MEASURES[0]}"
+    before, after = (float(by_count[column][count]) for count in (0, few))
+    alone = float(by_count[f"{hints.GRAY}: {hints.MEASURES[0]}"][few])
+    return {
+        "heading": f"{few} true colors add {after - before:.1f} dB to the paper's network",
+        "text": (
+            "Colors that a person gives are spread to where place and lightness are alike, by a formula without "
+            f"training. With {few} of them the paper's network reaches {after:.2f} dB in place of {before:.2f}; the "
+            f"same {few} on a gray picture, without any network, reach {alone:.2f}."
+        ),
+        "table": _table_text(table),
+    }
+
+
+def outlook_section(results: Results) -> dict[str, Any]:
+    """Return what the changes that the paper proposes bring."""
+    data = pd.read_csv(files(other_profile(results.profile, OUTLOOK), "outlook")[0])
+    rows = data[(data["method"] == NETWORK) & data["changes"].notna() & (data["changes"] != "nothing")]
+    change = outlook.CHANGES["psnr_of_mse"]
+    better = list(rows[rows[f"{change.name} low"] > 0]["point"])
+    worse = list(rows[rows[f"{change.name} high"] < 0]["point"])
+    open_points = [point for point in rows["point"] if point not in (*better, *worse)]
+    parts = {"gain PSNR": better, "lose": worse, "undecided": open_points}
+    updates = next(row for row in rows.to_dict("records"))["updates"]
+    return {
+        "heading": (
+            f"Of {len(rows)} other methods, most of them the paper's own outlook, {len(better)} gain"
+            f"{'s' if len(better) == 1 else ''}{f' ({listed(better)})' if better else ''}"
+        ),
+        "text": (
+            "Each changes one thing of the paper's method, is trained for "
+            f"{updates:,.0f} updates and scored on validation photographs: "
+            + "; ".join(f"{name}: {listed(points)}" for name, points in parts.items() if points)
+            + "."
+        ),
+        "table": _table_text(
+            Table(
+                data=rows,
+                columns=[
+                    Column(name="point", head="method"),
+                    replace(change, head="change in PSNR (dB)"),
+                    replace(outlook.CHANGES["delta_e00"], head="change in ΔE00"),
+                    Column(name="multiply-adds per pixel", head="multiply-adds", digits=0),
+                ],
+                caption="Changes against the paper's method, means over seeds with 95 % intervals (Student's t).",
+            )
+        ),
+    }
+
+
+SECTIONS: tuple[tuple[Callable[[Results], dict[str, Any]], str, str], ...] = (
+    (peers_section, PRIMARY, "published"),
+    (lightweight_section, LIGHTWEIGHT, "table1"),
+    (hints_section, LIGHTWEIGHT, "hint_scores"),
+    (outlook_section, OUTLOOK, "outlook"),
+)
+"""The article's sections on other networks, in order, each with the profile and the entry of `FILES` that it reads."""

@@ -60,7 +60,7 @@ def _built(results: Results, claims: Mapping[str, Any]) -> str:
     reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
     where = f"on none of {len(sources)} sources of photographs"
     if reached:
-        where = f"on {_listed(reached)} ({len(reached)} of {len(sources)} sources of photographs)"
+        where = f"on {listed(reached)} ({len(reached)} of {len(sources)} sources of photographs)"
     return (
         f"The network can{'' if built else 'not'} be built from the paper's text; the paper's squared error of "
         f"{paper.MSE} is reached {where}."
@@ -139,7 +139,7 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
         "L1 in place of the squared error": (_reversed(_measured(claims["loss-simple"]), "measured"), ""),
         f"a U-Net with {unet / own:.0%} of the multiply-adds": (
             _reversed(over_unet[HOME, PRIMARY_MEASURE], "value"),
-            f"better {_listed([_short(measure) for measure in gained])}" if gained else "",
+            f"better {listed([short_name(measure) for measure in gained])}" if gained else "",
         ),
     }
     enough = {name: change for name, change in changes.items() if change[0]["high"] >= gap}
@@ -205,8 +205,8 @@ def _by_effect(effects: Mapping[str, Sequence[str]], places: Sequence[str]) -> s
     """Return the measures, grouped by their effects on the places, as text."""
     grouped: dict[tuple[str, ...], list[str]] = {}
     for measure, found in effects.items():
-        grouped.setdefault(tuple(found), []).append(_short(measure))
-    return ", ".join(f"{_listed(measures)} {_joint(found, places)}" for found, measures in grouped.items())
+        grouped.setdefault(tuple(found), []).append(short_name(measure))
+    return ", ".join(f"{listed(measures)} {_joint(found, places)}" for found, measures in grouped.items())
 
 
 def _joint(effects: Sequence[str], places: Sequence[str]) -> str:
@@ -218,11 +218,13 @@ def _joint(effects: Sequence[str], places: Sequence[str]) -> str:
     return " and ".join(f"{word} {place} only" for word, place in shown)
 
 
-def _short(measure: str) -> str:
+def short_name(measure: str) -> str:
+    """Return a measure's name in sentences."""
     return {PRIMARY_MEASURE: "PSNR"}.get(measure, measure.removeprefix("fall of "))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as text: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pypdf.generic import ArrayObject, DictionaryObject
 
 from colorlib.companion import article
 from colorlib.companion.article import PICTURES, compile_article, gather, write_article
+from colorlib.companion.claims.measurement import Effect
 from colorlib.companion.claims.text import MARKS
 from colorlib.companion.results import Results
 from colorlib.evaluate import NETWORK
@@ -106,13 +108,11 @@ def test_the_same_bytes_again_and_elsewhere(pdf, original, profile, monkeypatch)
 def test_every_claim_has_its_verdict_and_its_numbers(pdf, original):
     text = text_of(pdf)
     for entry in claims(original)["claims"]:
-        assert re.search(rf"{entry['id']}.?{re.escape(typeset(entry['verdict']))}", text), entry["id"]
+        assert re.search(rf"{entry['id']}.{{,120}}{re.escape(typeset(entry['verdict']))}", text), entry["id"]
         assert typeset(entry["says"]) in text
-        assert typeset(entry["why"]) in text
         if entry["measured"] is not None:
             assert entry["measured_text"] in text
     assert "−0.0069to0.0090(95%overphotographs)" in text
-    assert re.search(r"200testphotographsofbsds500\W*2seeds\W*1,000updates", text)
 
 
 def test_a_realistic_claims_table_makes_four_to_six_pages(pdf):
@@ -291,6 +291,75 @@ def test_claims_of_other_runs_are_refused(profile, field, value):
         gathered(profile)
 
 
+@pytest.fixture
+def primary(tmp_path: Path) -> Results:
+    """The committed results that sections on other networks read, to change."""
+    for name in ("paper/peers.csv", "lightweight/hints.csv", "lightweight/hints.json", "cpu/outlook.csv"):
+        (tmp_path / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / "results" / name, tmp_path / "results" / name)
+    return Results(load_profile(article.PRIMARY, root=tmp_path))
+
+
+def changed(path: Path, rows: Callable[[pd.DataFrame], "pd.Series[bool]"], values: dict[str, float]) -> None:
+    data = pd.read_csv(path)
+    assert rows(data).any()
+    data.loc[rows(data), list(values)] = list(values.values())
+    data.to_csv(path, index=False)
+
+
+def test_what_published_networks_gain_is_said_first(primary: Results):
+    before = article.peers_section(primary)
+    gain = {f"gain over gray{bound}": value for bound, value in (("", 3.21), (" low", 2.0), (" high", 4.0))}
+    changed(primary.profile.results / "peers.csv", lambda data: data["method"] == NETWORK, gain)
+    after = article.peers_section(primary)
+    assert "+3.21" in after["heading"]
+    assert "+3.21" not in before["heading"]
+    assert [judgement(found["text"]) for found in (before, after)] == [["distinguishable"], ["better"]]
+
+
+def test_changes_that_gain_are_named_in_the_heading_of_the_outlook(primary: Results):
+    path = primary.profile.results.parent / "cpu" / "outlook.csv"
+    better = {"change in PSNR of MSE low": 0.1, "change in PSNR of MSE high": 0.3}
+    changed(path, lambda data: data["point"].isin(["skip", "l1"]) & (data["method"] == NETWORK), better)
+    found = article.outlook_section(primary)
+    assert re.search(r"2 gain .*\bskip and l1\b", found["heading"])
+    changed(path, lambda data: data["point"] == "skip", {name: -value for name, value in better.items()})
+    found = article.outlook_section(primary)
+    assert re.search(r"1 gains .*\bl1\b", found["heading"])
+    assert re.search(r"lose:[^;]*\bskip\b", found["text"])
+    assert len(found["table"]["rows"]) == 7
+
+
+def test_what_true_colors_add_is_computed(primary: Results):
+    path = primary.profile.results.parent / "lightweight" / "hints.csv"
+    before = article.hints_section(primary)["heading"]
+    rows = pd.read_csv(path, dtype={"seed": "Int64"})
+    rows.loc[(rows["method"] == article.PRIMARY) & (rows["hints"] == 5), "mse"] /= 10
+    rows.to_csv(path, index=False)
+    after = article.hints_section(primary)["heading"]
+    first, second = (float(re.findall(r"add ([\d.]+) dB", text)[0]) for text in (before, after))
+    assert second == pytest.approx(first + 10, abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"), [(Effect.BETTER, "worse"), (Effect.WORSE, "better"), (Effect.OPEN, "undecided")]
+)
+def test_the_smaller_network_is_judged_from_its_own_side(monkeypatch: pytest.MonkeyPatch, verdict: Effect, word: str):
+    results = Results(load_profile(article.PRIMARY))
+    measured = article.gain_over_lightweight(results)
+    bounds = {Effect.BETTER: (0.1, 0.3), Effect.WORSE: (-0.3, -0.1), Effect.OPEN: (-0.1, 0.1)}[verdict]
+    gains = tuple(replace(gain, low=bounds[0], high=bounds[1]) for gain in measured.gains)
+    monkeypatch.setattr(article, "gain_over_lightweight", lambda results: replace(measured, gains=gains))
+    found = article.lightweight_section(results)
+    assert re.search(rf"multiply-adds is {word} in PSNR, mean PSNR, SSIM and ΔE00$", found["heading"])
+
+
+def test_a_missing_result_of_another_network_is_named(primary: Results):
+    with pytest.raises(ValueError, match=r"lightweight.table1\.csv"):
+        article.sections(primary)
+    assert article.sections(Results(replace(primary.profile, name="cpu"))) == []
+
+
 @pytest.mark.parametrize("column", ["seeds", "updates"])
 def test_a_table_of_other_runs_is_refused(profile, column):
     change_cells(profile.results / "table1.csv", {(NETWORK, column): 7})
@@ -349,7 +418,7 @@ def test_the_committed_article_is_up_to_date():
     primary = load_profile(article.PRIMARY)
     committed = PROJECT / "paper" / "companion.pdf"
     assert committed.read_bytes() == compile_article(gathered(primary), primary), "make paper"
-    assert 4 <= len(PdfReader(committed).pages) <= 8
+    assert 4 <= len(PdfReader(committed).pages) <= 6
 
 
 def test_the_table_of_data_sets_is_included_if_there_is_one(profile, pdf):
@@ -363,10 +432,10 @@ def test_the_table_of_data_sets_is_included_if_there_is_one(profile, pdf):
     ]  # fmt: skip
     pd.DataFrame(records).to_csv(profile.results / "sources.csv", index=False)
     text = text_of(compile_article(gathered(profile), profile))
-    for shown in ("bsds500,10updates", "cifar10,10updates", "0.0061", "1.39times"):
+    for shown in ("bsds500,10updates", "cifar10,10updates", "0.0061", "1.11timesthepaper", "1of2rows"):
         assert shown not in text_of(pdf)
         assert shown in text
-    assert re.search(r"cifar10,10updates[^;]*0\.0049[^;]*interval", text)
+    assert "1.39timesitonbsds500" in text
 
 
 def test_the_numbers_of_claims_are_those_of_the_ledger():
