@@ -21,7 +21,6 @@ TYPED_INSTEAD = {
     "make reproduce": "make reproduce PROFILE=smoke",  # 25 minutes of training with the profile that auto chooses
     "make verify": "make verify QUICK=1",  # two minutes
     "make test": "make -n test",  # it would run this test
-    "make reproduce PROFILE=cpu": "make -n reproduce PROFILE=cpu",  # 25 minutes of training
 }
 """Commands of README that take longer than two minutes -> what is typed instead; all others are typed as they are."""
 

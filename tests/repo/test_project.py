@@ -12,10 +12,12 @@ Situations of users that no test here can make, and what stands for them:
 - conda: its solver downloads an environment of its own; environment.yml is compared with requirements.txt.
 """
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -116,10 +118,29 @@ def test_the_readme_holds_what_results_hold():
     assert current(text) == text, "README.md is stale: make readme"
 
 
-def test_the_readme_names_only_what_exists():
-    text = README.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        assert (PROJECT / target).exists(), target
+def words(markdown: str) -> int:
+    """Number of words of a text, without blocks of code, addresses of links and marks of tables."""
+    text = re.sub(r"```.*?```|<!--.*?-->|(?<=\])\([^)]*\)", "", markdown, flags=re.DOTALL)
+    return len(re.findall(r"\S*\w\S*", text))
+
+
+def test_the_readme_is_read_in_a_few_minutes():
+    assert 400 < words(README.read_text(encoding="utf-8")) <= 900
+
+
+PAGES = ("README.md", "notebooks/README.md", "colorlib/colorize/README.md")
+"""Pages that a reader of the repository sees."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_only_what_exists(page: str):
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]+)(?:#([^)]+))?\)", text):
+        path = (PROJECT / page).parent / target
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in headings}, anchor
     for command in re.findall(r"(?:`|^)make ([a-z][a-z0-9_]+)", text, flags=re.MULTILINE):
         assert re.search(rf"^{command}:", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE), command
 
@@ -139,3 +160,20 @@ def test_nothing_personal_is_tracked():
             continue
         text = path.read_bytes()
         assert str(PROJECT).encode() not in text, f"{name} holds a path of this machine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the workflow's shell is that of Linux")
+def test_the_published_pages_are_gathered_at_the_paths_of_their_links(tmp_path):
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8"))
+    (script,) = [step["run"] for step in workflow["jobs"]["publish"]["steps"] if "run" in step]
+    variables = tmp_path / "variables"
+    script = script.replace("/tmp/", f"{tmp_path}/")
+    subprocess.run(
+        ["bash", "-e", "-c", script], cwd=PROJECT, env=os.environ | {"GITHUB_ENV": str(variables)}, check=True
+    )
+    site = Path(variables.read_text().strip().removeprefix("SITE="))
+    page = (site / "index.html").read_text()
+    for target in re.findall(r'(?:href|url)="?=?([\w/.-]+\.html)', page):
+        assert (site / target).read_bytes() == (PROJECT / target).read_bytes()
+    assert (site / "results/lightweight/colorize.html").is_file()
+    assert not list(site.rglob("*.safetensors"))

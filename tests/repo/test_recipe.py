@@ -1,4 +1,4 @@
-"""The recipes for a row of one's own, in README.md and notebooks/README.md, followed to the letter in a copy."""
+"""The recipes for a row of one's own, in notebooks/README.md, followed to the letter in a copy."""
 
 import re
 import shutil
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from helpers.training import PROJECT, make_photos, set_options
 
-TEXTS = [(PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "notebooks/README.md")]
+TEXT = (PROJECT / "notebooks" / "README.md").read_text(encoding="utf-8")
 RECIPE = re.compile(r"`colorlib/(\w+)\.py`:\n\n```python\n(.*?)```\n\n[^`]*`(\"[\w-]+\": \w+,)`", re.DOTALL)
-RECIPES = [recipe for text in TEXTS for recipe in RECIPE.findall(text)]
+RECIPES = RECIPE.findall(TEXT)
 
 
 def test_there_is_a_recipe_for_each_table():
