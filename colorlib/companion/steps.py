@@ -57,6 +57,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "claims": ("results/claims.json", "results/claims.md", "results/verdicts.md"),
     "report": ("results/report.html",),
     "look_up_table": ("results/look_up_table.csv",),
+    "examples": ("results/examples.json",),
     "page": ("results/colorize.html",),
 }
 """Each result of a profile and its files, below results/<profile>/ or figures/<profile>/."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from colorlib.color import rgb_to_lab
 from colorlib.colorize.label import Label, add_label
 from colorlib.colorizers import LEVELS, load_run
+from colorlib.companion.page.examples import read_examples
 from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, other_profile
 from colorlib.evaluate import baseline_methods
 from colorlib.files import sha256, write_text
@@ -209,7 +210,7 @@ def page_inputs(profile: Profile) -> tuple[Path, ...]:
     runs = [_profile(profile, name).run(0) for name in (LIGHTWEIGHT, PRIMARY)]
     return (
         *(run / name for run in runs for name in ("run.json", "weights.safetensors")),
-        *files(profile, "look_up_table"),
+        *files(profile, "look_up_table", "examples"),
         *(files(_profile(profile, name), "table1")[0] for name in (LIGHTWEIGHT, PRIMARY)),
         files(_profile(profile, PRIMARY), "datasets")[0],
         *PAGE_SOURCES,
@@ -252,6 +253,7 @@ def page_html(profile: Profile) -> str:
             "sha256": sha256(table),
         },
         "label": _label_template(),
+        "examples": read_examples(profile),
     }
     engine = (SOURCES / "engine.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -266,6 +268,7 @@ def page_html(profile: Profile) -> str:
         elsewhere=_elsewhere(profile),
         test_photographs=_rows(profile, LIGHTWEIGHT)["gray"]["images"],
         photos=profile.photos,
+        examples=data["examples"],
     )
     return page if page.endswith("\n") else f"{page}\n"
 

@@ -131,6 +131,7 @@ async function start() {
     }
   }
   element("file").disabled = false;
+  for (const button of document.querySelectorAll("[data-example]")) button.disabled = false;
   say("Ready. Choose a photograph, drop one here, or paste one.", "ready");
 }
 
@@ -293,7 +294,7 @@ const enqueue = work => queue = queue.then(work).catch(error => {
   say(error instanceof RangeError ? "This photograph is too large for this browser; choose a smaller copy." : `That did not work: ${error.message || error}`, "failed");
 });
 
-async function open(file) {
+async function open(file, example = null) {
   say(`Reading ${file.name || "the photograph"} …`, "busy");
   let bitmap;
   try {
@@ -309,7 +310,10 @@ async function open(file) {
   bitmap.close();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
   const sha256 = [...digest].map(value => value.toString(16).padStart(2, "0")).join("");
-  photo = {name: file.name || "photograph.png", sha256, width, height, rgba, L: lightness(rgba), ab: {}, half: {}};
+  photo = {name: file.name || "photograph.png", sha256, width, height, rgba, L: lightness(rgba), ab: {}, half: {}, example};
+  element("why-section").hidden = !example;
+  element("ask").checked = false;
+  element("plane").toggleAttribute("hidden", true);
   hints = [];
   await color("gray");
   element("work").hidden = false;
@@ -431,6 +435,41 @@ function setColor(color) {
   for (const swatch of document.querySelectorAll("[data-color]")) swatch.setAttribute("aria-pressed", swatch.dataset.color == color);
 }
 
+// Why a color: like patches of the training photographs, at the nearest place of the grid
+
+function decide(x, y) {
+  const {rows, columns, ab} = photo.example, {spacing, kept, photos} = DATA.examples;
+  const along = (share, side, count) => Math.min(Math.max(Math.round((share * side - spacing / 2) / spacing), 0), count - 1);
+  const row = along(y, photo.height, rows), column = along(x, photo.width, columns), at = (row * columns + column) * kept;
+  const pixel = (spacing / 2 + row * spacing) * photo.width + spacing / 2 + column * spacing, L = photo.L[pixel];
+  const css = (a, b) => `rgb(${toLinear(L, a, b).map(toByte).join(" ")})`;
+  const shape = (kind, more) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
+    for (const [name, value] of Object.entries({stroke: "#000", "stroke-width": 0.6, ...more})) made.setAttribute(name, value);
+    return made;
+  };
+  const like = Array.from({length: kept}, (_, i) => [ab[2 * (at + i)], ab[2 * (at + i) + 1]]);
+  const mean = [0, 1].map(i => like.reduce((sum, one) => sum + one[i], 0) / kept);
+  const truth = chroma(...[0, 1, 2].map(i => LINEAR[photo.rgba[4 * pixel + i]]));
+  const method = element("after").value, predicted = [0, 1].map(i => photo.ab[method][2 * pixel + i]);
+  const cross = ([a, b]) => `M${a - 5} ${-b}h10M${a} ${-b - 5}v10`;
+  element("plane").replaceChildren(
+    shape("path", {d: "M-100 0h200M0 -100v200", stroke: "#6a6a6a"}),
+    ...like.map(([a, b]) => shape("circle", {cx: a, cy: -b, r: 3, fill: css(a, b)})),
+    shape("path", {d: cross(mean), stroke: "#fff", "stroke-width": 2}),
+    shape("circle", {cx: predicted[0], cy: -predicted[1], r: 5.5, fill: css(...predicted), stroke: "#fff", "stroke-width": 1.6}),
+    shape("rect", {x: truth[0] - 5, y: -truth[1] - 5, width: 10, height: 10, fill: css(...truth), "stroke-width": 1.6}));
+  element("plane").toggleAttribute("hidden", false);
+  const text = ([a, b]) => `a ${Math.round(a)}, b ${Math.round(b)}`;
+  element("decided").textContent = `Dots: the true colors of the ${kept} patches most like this one in ${photos}, a to the right, b upwards. Their mean (cross): ${text(mean)}; the ${NAMES[method]} (ring): ${text(predicted)}; the truth (square): ${text(truth)}.`;
+  keyMark.x = (spacing / 2 + column * spacing + 0.5) / photo.width;
+  keyMark.y = (spacing / 2 + row * spacing + 0.5) / photo.height;
+  Object.assign(element("key-mark").style, {left: `${100 * keyMark.x}%`, top: `${100 * keyMark.y}%`});
+  element("key-mark").hidden = false;
+}
+
+const pick = (x, y) => photo.example && element("ask").checked ? decide(x, y) : tell(x, y);
+
 // Saving
 
 // JSON as Python's json.dumps(…, sort_keys=True) writes it, so that a label has one form.
@@ -512,7 +551,7 @@ view.onpointermove = event => {
   divide();
 };
 view.onpointerup = event => {
-  if (pressed && !pressed.dragged && photo) tell(...position(event));
+  if (pressed && !pressed.dragged && photo) pick(...position(event));
   pressed = null;
 };
 view.onpointercancel = () => { pressed = null; };
@@ -526,7 +565,7 @@ view.onkeydown = event => {
     keyMark.x = Math.min(Math.max(keyMark.x + move[0], 0), 1);
     keyMark.y = Math.min(Math.max(keyMark.y + move[1], 0), 1);
     element("told").textContent = `${Math.round(100 * keyMark.x)} % from the left, ${Math.round(100 * keyMark.y)} % from the top`;
-  } else if (event.key == "Enter" || event.key == " ") tell(keyMark.x, keyMark.y);
+  } else if (event.key == "Enter" || event.key == " ") pick(keyMark.x, keyMark.y);
   else return;
   event.preventDefault();
   Object.assign(element("key-mark").style, {left: `${100 * keyMark.x}%`, top: `${100 * keyMark.y}%`});
@@ -548,6 +587,11 @@ element("save-hints").onclick = () => download(
   new Blob([JSON.stringify({hints: sorted(hints)}, null, 2)], {type: "application/json"}), `${stem()}-hints.json`);
 
 const take = file => file && enqueue(() => open(file));
+for (const button of document.querySelectorAll("[data-example]")) {
+  const example = DATA.examples.examples[button.dataset.example];
+  example.ab = new Int8Array(fromBase64(example.ab).buffer);
+  button.onclick = () => enqueue(() => open(new File([fromBase64(example.jpeg)], `${button.textContent}.jpg`, {type: "image/jpeg"}), example));
+}
 element("file").onchange = event => { take(event.target.files[0]); event.target.value = ""; };
 addEventListener("paste", event => take(event.clipboardData.files[0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {

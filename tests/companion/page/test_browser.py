@@ -20,6 +20,7 @@ from colorlib.colorize.colorizer import load_colorizer
 from colorlib.colorize.image_file import read_picture
 from colorlib.colorize.label import read_label
 from colorlib.companion.page.build import read_look_up_table
+from colorlib.companion.page.examples import places, read_examples
 from colorlib.companion.steps import files
 from colorlib.files import sha256
 from colorlib.hints import check_hints
@@ -63,6 +64,13 @@ def choose(page: Any, photo: Path, method: str = "lightweight") -> None:
     """Color a photograph with a method on the right side."""
     page.evaluate("method => { document.getElementById('after').value = method; say('', 'ready'); }", method)
     page.set_input_files("#file", photo)
+    page.wait_for_selector("body[data-state=done]", state="attached")
+
+
+def take_example(page: Any, name: str) -> None:
+    """Color one of the page's own photographs."""
+    page.evaluate("say('', 'ready')")
+    page.get_by_role("button", name=name, exact=True).click()
     page.wait_for_selector("body[data-state=done]", state="attached")
 
 
@@ -258,6 +266,9 @@ def test_axe_finds_no_violation_and_nothing_is_cut(opened, photographs, scheme, 
     page = opened(width=width, color_scheme=scheme)
     choose(page, photographs["small"])
     place(page, 0.5, 0.5, "#5c8a3a")
+    take_example(page, "coffee")
+    page.get_by_label("A click asks").check()
+    page.locator("#view").click()
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
     assert found.violations_count == 0, found.generate_report()
     assert len(found.response["passes"]) > 15
@@ -289,3 +300,43 @@ def test_a_copy_with_transparency_keeps_it(opened, tmp_path):
     choose(page, photo)
     with Image.open(saved(page, tmp_path)) as image:
         assert np.array_equal(np.asarray(image.convert("RGBA"))[..., 3], pixels[..., 3])
+
+
+# Why a color
+
+
+def test_a_click_on_an_example_shows_the_colors_of_patches_like_it(opened: Any):
+    page = opened()
+    content = read_examples(load_profile("lightweight"))
+    for example in content["examples"]:
+        take_example(page, example["name"].partition("_")[2])
+        page.get_by_label("A click asks").check()
+        width, height = page.evaluate("[photo.width, photo.height]")
+        rows, columns = places(height, width)
+        assert (example["rows"], example["columns"]) == (len(rows), len(columns))
+        row, column = len(rows) // 3, len(columns) // 2
+        box = page.locator("#after-picture").bounding_box()
+        page.mouse.click(
+            box["x"] + (columns[column] + 2) / width * box["width"], box["y"] + (rows[row] - 2) / height * box["height"]
+        )
+        assert page.locator("#plane").is_visible()
+        assert page.locator("#plane circle").count() == content["kept"] + 1
+        ab = np.frombuffer(base64.b64decode(example["ab"]), np.int8).reshape(len(rows), len(columns), -1, 2)
+        a, b = (round(float(value) + 1e-9) for value in ab[row, column].mean(axis=0))
+        told = page.locator("#decided").text_content()
+        assert f"(cross): a {a}, b {b};" in told
+        assert page.evaluate("hints.length") == 0, "a question places no color"
+    # By keys, another place
+    page.locator("#view").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.locator("#decided").text_content() != told
+
+
+def test_a_photograph_of_ones_own_is_asked_nothing(opened: Any, photographs: dict[str, Path]):
+    page = opened()
+    take_example(page, "coffee")
+    assert page.locator("#why-section").is_visible()
+    choose(page, photographs["small"])
+    assert not page.locator("#why-section").is_visible()
