@@ -12,7 +12,7 @@ from typing import Any
 
 from colorlib.losses import OBJECTIVES
 from colorlib.model import NETWORKS
-from colorlib.optim import PRECISIONS, SCHEDULES
+from colorlib.optim import OPTIMIZERS, PRECISIONS, SCHEDULES
 from colorlib.targets import TARGETS
 
 
@@ -22,7 +22,7 @@ class RunConfig:
 
     photos: str = "bsds500"
     """Photographs to train on: a row of `colorlib.photos.SOURCES`, `folder:PATH` or `torchvision:NAME`; `@256` resizes
-    them, `~0.1` takes a tenth of the training split, `+` adds a second source."""
+    them, `~0.1` takes a tenth of the training split, `+` adds a second source; one that is named twice counts twice."""
     target: str = "rgb"
     """Quantity that the network predicts: a row of `colorlib.targets.TARGETS`. The paper: RGB (Sec. III.A)."""
     network: str = "encoder-decoder"
@@ -38,12 +38,17 @@ class RunConfig:
     view: int = 0
     """Side of the square, in pixels, to which whole photographs are shrunk before crops are taken; what the network
     predicts is enlarged again when it colors. 0, as in the paper, keeps their resolution."""
+    view_share: float = 1.0
+    """Smallest share of a photograph's width and of its height that a view in training shows; place, share and aspect
+    ratio are random. 1 always shows the whole photograph."""
     batch_size: int = 16
     """Crops per update. The paper: 16 (Sec. III.E)."""
     learning_rate: float = 1e-3
-    """Adam's learning rate, before any schedule. The paper: 1e-3 (Sec. III.E)."""
+    """Learning rate of the optimizer, before any schedule. The paper: 1e-3 (Sec. III.E)."""
+    optimizer: str = "adam"
+    """Optimizer: a row of `colorlib.optim.OPTIMIZERS`. The paper: Adam (Sec. III.E)."""
     weight_decay: float = 0.0
-    """Adam's L2 penalty. The paper: 0 (Sec. III.E)."""
+    """Adam's L2 penalty, or AdamW's decoupled weight decay. The paper: 0 (Sec. III.E)."""
     flip_probability: float = 0.5
     """Probability of a horizontal flip (Sec. III.D names flips, not their probability)."""
     turn_probability: float = 0.75
@@ -64,7 +69,7 @@ class RunConfig:
         # Names of rows in tables
         tables: dict[str, Mapping[str, object]] = {
             "target": TARGETS, "network": NETWORKS, "objective": OBJECTIVES, "schedule": SCHEDULES,
-            "precision": PRECISIONS,
+            "optimizer": OPTIMIZERS, "precision": PRECISIONS,
         }  # fmt: skip
         for name, table in tables.items():
             _require(getattr(self, name) in table, f"{name}={getattr(self, name)!r}: choose one of {', '.join(table)}")
@@ -97,6 +102,11 @@ class RunConfig:
         _require(
             self.view == 0 or self.view >= self.crop_size,
             f"view={self.view}: it must be 0 or at least crop_size={self.crop_size}",
+        )
+        _require(0 < self.view_share <= 1, f"view_share={self.view_share}: it must be above 0 and at most 1")
+        _require(
+            self.view > 0 or self.view_share == 1,
+            f"view_share={self.view_share} needs view, the side to which photographs are shrunk, such as 128",
         )
         _require(
             self.view > 0 or not NETWORKS[self.network].whole,

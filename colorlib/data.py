@@ -20,6 +20,8 @@ from colorlib.photos.cache import UnreadablePhotosError
 from colorlib.photos.decode import Pixels
 
 CPU = torch.device("cpu")
+ASPECT = 1.25
+"""Largest ratio of the sides of a crop whose size is random; the smallest is its inverse."""
 VALIDATION_PHOTOS = 500
 """Maximum number of validation photographs, spread evenly over the split: more would cost more time than training."""
 
@@ -29,11 +31,14 @@ class Augmentation:
     """Augmentation of a training crop (Sec. III.D; for what the paper leaves open see paper/deviations.md)."""
 
     crop_size: int
-    """Side of the square crop in pixels, at the photograph's own resolution."""
+    """Side of the square crop in pixels."""
     flip_probability: float
     """Probability of a horizontal flip."""
     turn_probability: float
     """Probability of a turn by 90, 180 or 270 degrees, each equally likely."""
+    view_share: float = 1.0
+    """Smallest crop as a share of the largest, in width and in height: crops have up to `crop_size / view_share` pixels
+    of the photograph and are shrunk to `crop_size`. 1 keeps the photograph's resolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,10 @@ class EpochPlan:
     """First row of the crop in the photograph."""
     left: NDArray[np.int64]
     """First column of the crop in the photograph."""
+    height: NDArray[np.int64]
+    """Rows of the crop in the photograph."""
+    width: NDArray[np.int64]
+    """Columns of the crop in the photograph."""
     flip: NDArray[np.bool_]
     """True if the crop is flipped horizontally, before any turn."""
     turns: NDArray[np.int64]
@@ -56,9 +65,9 @@ def plan_epoch(sizes: NDArray[np.int64], crops: int, augmentation: Augmentation,
     """Return the crops of an epoch: every photograph equally often (to within one crop), in random order.
 
     Args:
-        sizes: `(N, 2)` heights and widths of the photographs in pixels, none below the crop size.
+        sizes: `(N, 2)` heights and widths of the photographs in pixels, none below that of the largest crop.
         crops: number of crops in the epoch.
-        augmentation: crop size and probabilities.
+        augmentation: sizes of crops and probabilities.
         seed: the run's seed.
         epoch: counted from 1.
     """
@@ -67,16 +76,29 @@ def plan_epoch(sizes: NDArray[np.int64], crops: int, augmentation: Augmentation,
     orders = [rng.permutation(len(sizes), seed, "order of photographs", epoch, round_) for round_ in range(rounds)]
     photo = np.concatenate(orders)[:crops]
     # Each property has its own random numbers, so a change of one probability leaves the others unchanged.
-    room = sizes[photo] - augmentation.crop_size + 1
+    sides = _sides(crops, augmentation, seed=seed, epoch=epoch)
+    room = sizes[photo] - sides + 1
     turned = rng.uniforms(crops, seed, "turned", epoch) < augmentation.turn_probability
     turns = 1 + rng.integers(np.full(crops, 3), seed, "quarter turns", epoch)
     return EpochPlan(
         photo=photo,
         top=rng.integers(room[:, 0], seed, "top of crop", epoch),
         left=rng.integers(room[:, 1], seed, "left of crop", epoch),
+        height=sides[:, 0],
+        width=sides[:, 1],
         flip=rng.uniforms(crops, seed, "flipped", epoch) < augmentation.flip_probability,
         turns=np.where(turned, turns, 0),
     )
+
+
+def _sides(crops: int, augmentation: Augmentation, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return height and width of each crop in pixels of the photograph, `(crops, 2)`."""
+    smallest, largest = augmentation.crop_size, augmentation.crop_size / augmentation.view_share
+    side = smallest + (largest - smallest) * rng.uniforms(crops, seed, "side of crop", epoch)
+    # Height over width is the square of this factor
+    stretch = ASPECT ** (rng.uniforms(crops, seed, "aspect of crop", epoch) - 0.5)
+    sides = np.stack((side * stretch, side / stretch), axis=1).clip(smallest, largest)
+    return sides.round().astype(np.int64)
 
 
 class TrainingPhotos:
@@ -129,7 +151,10 @@ class TrainingPhotos:
     def _crop(self, plan: EpochPlan, row: int) -> Tensor:
         """Return the crop of one row of the plan, `(3, S, S)` uint8."""
         size, top, left = self.augmentation.crop_size, plan.top[row], plan.left[row]
-        crop = self.pixels[plan.photo[row]][:, top : top + size, left : left + size]
+        height, width = plan.height[row], plan.width[row]
+        crop = self.pixels[plan.photo[row]][:, top : top + height, left : left + width]
+        if (height, width) != (size, size):
+            crop = to_bytes(resize(crop.unsqueeze(0) / 255.0, size, size))[0]
         if plan.flip[row]:
             crop = crop.flip(-1)
         turned: Tensor = crop.rot90(int(plan.turns[row]), (-2, -1))

@@ -1,4 +1,4 @@
-"""Optimization of one module: Adam, a moving average of the weights, learning rate schedules, precision."""
+"""Optimization of one module: optimizers, a moving average of the weights, learning rate schedules, precision."""
 
 import copy
 import math
@@ -21,6 +21,9 @@ def cosine(progress: float) -> float:
     return (1.0 + math.cos(math.pi * progress)) / 2.0
 
 
+OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+"""Optimizers, selected by `optimizer=`; the paper's comes first. They differ in weight decay alone: Adam adds it to the
+gradient as an L2 penalty, AdamW shrinks the weights themselves (Loshchilov & Hutter 2019)."""
 SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine": cosine}
 """Learning rate schedules, selected by `schedule=`: fraction of the updates done, in [0, 1) -> factor on the learning
 rate."""
@@ -62,6 +65,7 @@ class TrainState:
         *,
         learning_rate: float,
         weight_decay: float = 0.0,
+        optimizer: type[torch.optim.Adam] = torch.optim.Adam,
         betas: tuple[float, float] = (0.9, 0.999),
         ema_decay: float = 0.0,
     ) -> None:
@@ -70,14 +74,15 @@ class TrainState:
         Args:
             module: the module to train, already on its device.
             learning_rate: Adam's learning rate, before any schedule.
-            weight_decay: Adam's L2 penalty.
+            weight_decay: factor of the weights in the optimizer's decay.
+            optimizer: a row of `OPTIMIZERS`.
             betas: Adam's decay rates.
             ema_decay: decay of the exponential moving average of the weights, per update; 0 for no average.
         """
         self.module, self.learning_rate, self.ema_decay = module, learning_rate, ema_decay
         # On a GPU, the fused Adam updates all weights in one kernel.
         self.fused = all(parameter.is_cuda for parameter in module.parameters())
-        self.adam = torch.optim.Adam(
+        self.adam = optimizer(
             module.parameters(),
             lr=learning_rate,
             weight_decay=weight_decay,

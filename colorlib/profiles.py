@@ -17,7 +17,7 @@ PROJECT = IN_PACKAGE if IN_PACKAGE.is_dir() else PACKAGE.parent
 """Folder of the checkout, with notebooks/, results/ and figures/; of an installed package, what it holds of it."""
 NOTEBOOKS = PROJECT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
-METHOD_SETTINGS = ("target", "network", "objective", "schedule", "ema")
+METHOD_SETTINGS = ("target", "network", "objective", "optimizer", "schedule", "ema")
 """Settings that define a method, as opposed to its photographs and budget. Their defaults are the paper's."""
 
 

@@ -23,7 +23,7 @@ from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, cente
 from colorlib.device import all_reduce_sum, barrier, dataset_device, is_main_process, prepare, shard, to_device
 from colorlib.losses import OBJECTIVES, Batch
 from colorlib.model import NETWORKS, Network
-from colorlib.optim import SCHEDULES, TrainState, autocast, check_tensors
+from colorlib.optim import OPTIMIZERS, SCHEDULES, TrainState, autocast, check_tensors
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import MAX_PIXELS
 from colorlib.provenance import commit, hardware, versions
@@ -132,9 +132,12 @@ class _Training:
             crop_size=config.crop_size,
             flip_probability=config.flip_probability,
             turn_probability=config.turn_probability,
+            view_share=config.view_share,
         )
         training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
-        pixels = [shrink(photo, config.view) for photo in training.decode()]
+        # A view of a part of a photograph is taken from a copy that is larger by as much
+        side = round(config.view / config.view_share)
+        pixels = [shrink(photo, side) for photo in training.decode()]
         storage = dataset_device(sum(photo.nbytes for photo in pixels), device)
         self.training = TrainingPhotos(pixels, training.names, augmentation, storage)
         shown = [shrink(photo, config.view) for photo in validation.decode()]
@@ -148,6 +151,7 @@ class _Training:
             build_network(config).to(device),
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
+            optimizer=OPTIMIZERS[config.optimizer],
             ema_decay=config.ema,
         )
         self.history: list[dict[str, float]] = []

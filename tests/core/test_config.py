@@ -145,15 +145,23 @@ def test_a_configuration_survives_json():
 
 def test_a_record_older_than_a_setting_gets_its_default():
     old = as_json(RunConfig(seed=3))
-    del old["turn_probability"]
+    for setting in ("turn_probability", "optimizer", "view_share"):
+        del old[setting]
     assert config_of_record({"config": old}) == RunConfig(seed=3)
 
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"network": "scene-unet"}, "view"), ({"view": 40, "crop_size": 48}, "crop_size=48"), ({"view": -1}, "view=-1")],
+    [
+        ({"network": "scene-unet"}, "view"),
+        ({"view": 40, "crop_size": 48}, "crop_size=48"),
+        ({"view": -1}, "view=-1"),
+        ({"view_share": 0.6}, "needs view"),
+        ({"view": 48, "view_share": 0.0}, "view_share=0.0"),
+        ({"view": 48, "view_share": 1.1}, "view_share=1.1"),
+    ],
 )
 def test_a_view_holds_a_crop_and_a_scene_needs_a_view(settings: dict[str, object], named: str):
     with pytest.raises(ValueError, match=named):
         override(RunConfig(), settings)
-    assert override(RunConfig(), {"network": "scene-unet", "view": 48}).view == 48
+    assert override(RunConfig(), {"network": "scene-unet", "view": 48, "view_share": 0.5}).view == 48

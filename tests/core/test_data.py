@@ -22,6 +22,7 @@ from colorlib.data import (
 
 PAPER = Augmentation(crop_size=12, flip_probability=0.5, turn_probability=0.5)
 PLAIN = Augmentation(crop_size=12, flip_probability=0.0, turn_probability=0.0)
+ZOOMED = Augmentation(crop_size=8, flip_probability=0.5, turn_probability=0.5, view_share=2 / 3)
 PICTURES = [noise(20, 31, seed=1), noise(12, 12, seed=2), noise(40, 13, seed=3), noise(12, 50, seed=4)]
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 SIZES = np.array([picture.shape[:2] for picture in PICTURES])
@@ -133,8 +134,41 @@ def test_batches_are_the_crops_of_the_plan():
         assert np.array_equal(joined[row].numpy(), by_hand(crops, row))
 
 
-def test_batches_do_not_depend_on_their_size():
-    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+def test_views_show_any_share_down_to_the_smallest_at_any_place():
+    crops = plan(crops=8000, augmentation=ZOOMED)
+    sides, places = np.stack((crops.height, crops.width)), np.stack((crops.top, crops.left))
+    assert (sides.min(), sides.max()) == (8, 12)
+    assert set(sides[0].tolist()) == {8, 9, 10, 11, 12}
+    ratio = crops.height / crops.width
+    assert 0.7 < ratio.min() < 0.85 < 1.18 < ratio.max() < 1.4  # sides are rounded to whole pixels
+    room = SIZES[crops.photo].T - sides
+    assert (places >= 0).all()
+    assert (places <= room).all()
+    for place, most in zip(places, room, strict=True):
+        reached = place[most > 0] / most[most > 0]
+        assert reached.min() == 0.0
+        assert reached.max() == 1.0
+        assert reached.mean() == pytest.approx(0.5, abs=0.02)
+    whole = plan(crops=50)
+    assert set(whole.height.tolist()) == set(whole.width.tolist()) == {12}
+
+
+def test_a_view_of_a_part_is_resized_to_the_crop():
+    crops = plan(seed=5, epoch=2, crops=30, augmentation=ZOOMED)
+    (batch,) = TrainingPhotos(PICTURES, NAMES, ZOOMED).batches(30, 30, seed=5, epoch=2)
+    assert batch.shape == (30, 3, 8, 8)
+    assert batch.dtype == torch.uint8
+    for row in range(30):
+        top, left, height, width = (getattr(crops, name)[row] for name in ("top", "left", "height", "width"))
+        part = torch.from_numpy(PICTURES[crops.photo[row]][top : top + height, left : left + width].copy())
+        expected = resize(part.permute(2, 0, 1).unsqueeze(0).double(), 8, 8)[0]
+        expected = (expected.flip(-1) if crops.flip[row] else expected).rot90(int(crops.turns[row]), (-2, -1))
+        assert float((batch[row] - expected).abs().max()) <= 0.501
+
+
+@pytest.mark.parametrize("augmentation", [PAPER, ZOOMED])
+def test_batches_do_not_depend_on_their_size(augmentation: Augmentation):
+    photos = TrainingPhotos(PICTURES, NAMES, augmentation)
     one = torch.cat(list(photos.batches(30, 1, seed=5, epoch=2)))
     assert torch.equal(one, torch.cat(list(photos.batches(30, 16, seed=5, epoch=2))))
 
@@ -149,14 +183,15 @@ def test_photographs_are_not_copied_and_batches_are():
     assert torch.equal(next(photos.batches(8, 8, seed=0, epoch=1)), before)
 
 
-def test_shards_of_batches_join_to_the_whole_batches():
-    photos = TrainingPhotos(PICTURES, NAMES, PAPER)
+@pytest.mark.parametrize("augmentation", [PAPER, ZOOMED])
+def test_shards_of_batches_join_to_the_whole_batches(augmentation: Augmentation):
+    photos = TrainingPhotos(PICTURES, NAMES, augmentation)
     first, second = (
         list(photos.batches(9, 4, seed=5, epoch=2, shard=shard))
         for shard in (lambda count: range(count // 2), lambda count: range(count // 2, count))
     )
     assert [len(batch) for batch in first] == [2, 2, 0]
-    assert first[2].shape == (0, 3, 12, 12)
+    assert first[2].shape == (0, 3, augmentation.crop_size, augmentation.crop_size)
     for one, other, whole in zip(first, second, photos.batches(9, 4, seed=5, epoch=2), strict=True):
         assert torch.equal(torch.cat((one, other)), whole)
 

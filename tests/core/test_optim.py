@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from colorlib.optim import SCHEDULES, TrainState
+from colorlib.optim import OPTIMIZERS, SCHEDULES, TrainState
 
 
 def test_schedules_start_at_the_learning_rate_and_end_near_zero():
@@ -51,6 +51,20 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_is_loaded(kind):
     with pytest.raises(ValueError, match=re.escape(name)):
         state.load_state(given, "x")
     assert torch.equal(module.weight, before)
+
+
+def test_adamw_shrinks_weights_and_adam_changes_gradients():
+    """Where the gradient is zero: one step of each by hand, and the paper's optimizer is Adam without decay."""
+    steps = {}
+    for name, optimizer in OPTIMIZERS.items():
+        module = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(module.weight, 2.0)
+        state = TrainState(module, learning_rate=0.1, weight_decay=0.01, optimizer=optimizer)
+        state.update(module(torch.zeros(1, 1)).sum())
+        steps[name] = module.weight.detach().item()
+    assert steps == pytest.approx({"adam": 2.0 - 0.1, "adamw": 2.0 * (1.0 - 0.1 * 0.01)}, rel=1e-5)
+    assert next(iter(OPTIMIZERS)) == "adam"
+    assert type(TrainState(module, learning_rate=0.1).adam) is torch.optim.Adam
 
 
 def test_lr_scale_scales_the_step():

@@ -157,6 +157,14 @@ def test_concatenated_sources_have_the_validation_and_test_photographs_of_the_fi
     assert "Middlebury" in joined["train"].terms
 
 
+def test_a_name_that_stands_twice_counts_twice():
+    once, twice = (open_photos(name, "train") for name in ("bundled", "bundled+bundled"))
+    assert [photo.digest for photo in twice] == 2 * [photo.digest for photo in once]
+    assert len(set(twice.names)) == 2 * len(once)
+    assert len(twice.decode()) == 2 * len(once)
+    assert len(open_photos("bundled+bundled", "val")) == len(open_photos("bundled", "val"))
+
+
 @pytest.mark.parametrize("name", ["bundled~0", "bundled~1.5", "bundled~", "bundled~half", "bundled~-1", "bundled~nan"])
 def test_an_invalid_share_is_refused(name: str):
     with pytest.raises(ValueError, match=rf"{re.escape(name)}[^\w.]") as error:
