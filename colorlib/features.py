@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorlib.files import sha256, write_bytes
 from colorlib.photos.download import cache_folder
@@ -34,8 +35,12 @@ BLOCKS = (
     (3, 1, 192, 320, 6),
 )  # fmt: skip
 """Side of the depthwise filters, stride, input channels, output channels and expansion of each block."""
-TAPS = (0, 2, 4)
-"""Indices of the blocks whose outputs are `Lite0.maps`: the last ones at strides 2, 4 and 8."""
+TAPS = (0, 2, 4, 10, 15)
+"""Indices of the last blocks at strides 2, 4, 8, 16 and 32."""
+CHANNELS = tuple(BLOCKS[tap][3] for tap in TAPS)
+"""Output channels of these blocks."""
+NORMALIZED = (("conv_stem", "bn0"), ("expand_conv", "bn0"), ("depthwise_conv", "bn1"), ("project_conv", "bn2"))
+"""Convolutions of the trunk and its blocks, each with the batch normalization of its output."""
 EPSILON = 1e-3
 """Of all batch normalizations, as in the TensorFlow original."""
 
@@ -82,14 +87,40 @@ class Block(nn.Module):
         return outer + x if self.residual else outer
 
 
-class Lite0(nn.Module):
-    """EfficientNet-Lite0: 1280 features and the 1000 classes of ImageNet."""
+class Lite0Trunk(nn.Module):
+    """The layers of EfficientNet-Lite0 that keep positions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv_stem = SameConv(3, 32, 3, stride=2)
         self.bn0 = nn.BatchNorm2d(32, eps=EPSILON)
         self.blocks = nn.Sequential(*(Block(*block) for block in BLOCKS))
+
+    def _stem(self, rgb: Tensor) -> Tensor:
+        return nn.functional.relu6(self.bn0(self.conv_stem((rgb * 255.0 - 127.0) / 128.0)))
+
+    def maps(self, rgb: Tensor, levels: int = len(TAPS)) -> list[Tensor]:
+        """Return the feature maps of sRGB, `(B, 3, H, W)` float in [0, 1], at strides 2, 4, 8, 16 and 32.
+
+        They have `CHANNELS` channels and are the outputs of the blocks in `TAPS`.
+
+        Args:
+            rgb: the pictures.
+            levels: number of maps, finest first.
+        """
+        maps, x = [], self._stem(rgb)
+        for place, block in enumerate(self.blocks[: TAPS[levels - 1] + 1]):
+            x = block(x)
+            if place in TAPS:
+                maps.append(x)
+        return maps
+
+
+class Lite0(Lite0Trunk):
+    """EfficientNet-Lite0: 1280 features and the 1000 classes of ImageNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.conv_head = SameConv(320, 1280, 1)
         self.bn1 = nn.BatchNorm2d(1280, eps=EPSILON)
         self.fc = nn.Linear(1280, 1000)
@@ -99,21 +130,6 @@ class Lite0(nn.Module):
         x = self.blocks(self._stem(rgb))
         features: Tensor = nn.functional.relu6(self.bn1(self.conv_head(x))).mean(dim=(2, 3))
         return features
-
-    def _stem(self, rgb: Tensor) -> Tensor:
-        return nn.functional.relu6(self.bn0(self.conv_stem((rgb * 255.0 - 127.0) / 128.0)))
-
-    def maps(self, rgb: Tensor) -> list[Tensor]:
-        """Return the feature maps of sRGB, `(B, 3, H, W)` float in [0, 1], at strides 2, 4 and 8.
-
-        They have 16, 24 and 40 channels and are the outputs of the blocks in `TAPS`.
-        """
-        maps, x = [], self._stem(rgb)
-        for place, block in enumerate(self.blocks[: TAPS[-1] + 1]):
-            x = block(x)
-            if place in TAPS:
-                maps.append(x)
-        return maps
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Return the probability of each class of ImageNet, `(B, 1000)`, from the features, `(B, 1280)`."""
@@ -136,6 +152,27 @@ def load_lite0() -> Lite0:
     network = Lite0()
     network.load_state_dict(load_file(path))
     return network.requires_grad_(requires_grad=False).eval()
+
+
+def lite0_encoder() -> Lite0Trunk:
+    """Return the trained trunk, frozen, with each batch normalization folded into its convolution.
+
+    Its output is that of `load_lite0`'s trunk, and its state holds weights and biases alone.
+
+    Raises:
+        FeaturesMissingError, ValueError: as `load_lite0`.
+    """
+    trunk = Lite0Trunk()
+    trained = load_lite0().state_dict()
+    trunk.load_state_dict({name: trained[name] for name in trunk.state_dict()})
+    trunk.eval()
+    for module in (trunk, *trunk.blocks):
+        for convolution, normalization in NORMALIZED:
+            if hasattr(module, convolution):
+                fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalization))
+                setattr(module, convolution, fused)
+                setattr(module, normalization, nn.Identity())
+    return trunk.requires_grad_(requires_grad=False)
 
 
 def convert(path: Path) -> bytes:

@@ -256,7 +256,7 @@ class Lite0Features(nn.Module):
 
     def forward(self, rgb: Tensor) -> list[Tensor]:
         """Return the feature maps of sRGB, `(B, 3, H, W)` in [0, 1]: `(B, C, H', W')`, C = 16, 24, 40."""
-        return self.network.maps(rgb)
+        return self.network.maps(rgb, levels=3)
 
 
 class Lite0Perceptual(Perceptual):

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from colorlib.color import gray_rgb
+from colorlib.features import CHANNELS, lite0_encoder
+
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
@@ -190,6 +193,14 @@ class UNet(Network):
         self.merge = nn.ModuleList(conv3x3(2 * fine, fine) for fine, _ in pairs)
         self.out = nn.Sequential(conv3x3(self.widths[0], head.channels), head.activation())
 
+    def encode(self, light: Tensor) -> list[Tensor]:
+        """Return the features of each level, full resolution first; height and width are multiples of `stride`."""
+        # Halve the resolution at each level. In place, ReLU gives the same bytes and copies nothing.
+        levels = [self.stem(light).relu_()]
+        for down, inner in zip(self.down, self.inner, strict=True):
+            levels.append(inner(down(levels[-1]).relu_()).relu_())
+        return levels
+
     def bottom(self, deepest: Tensor) -> Tensor:
         """Return the features of the deepest level, `(B, widths[-1], h, w)`, as the decoder takes them."""
         return deepest
@@ -200,10 +211,8 @@ class UNet(Network):
         height, width = light.shape[-2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
         padded = nn.functional.pad(light, padding, mode="replicate") if any(padding) else light
-        # Encode: halve the resolution at each level. In place, ReLU gives the same bytes and copies nothing.
-        levels = [self.stem(padded).relu_()]
-        for down, inner in zip(self.down, self.inner, strict=True):
-            levels.append(inner(down(levels[-1]).relu_()).relu_())
+        # Encode
+        levels = self.encode(padded)
         # Decode: double the resolution and concatenate the encoder's output of that level
         merged = self.bottom(levels.pop())
         for up, merge in reversed(list(zip(self.up, self.merge, strict=True))):
@@ -243,12 +252,54 @@ class SceneUNet(DeepUNet):
         return deepest + scene[..., None, None]
 
 
+class Lite0UNet(UNet):
+    """A U-Net whose encoder is EfficientNet-Lite0, trained on ImageNet and frozen: only its decoder is trained.
+
+    The bound of what knowledge of objects is worth, not a network of the paper's size. The deepest features see more
+    than any view, so it is shown whole photographs.
+    """
+
+    widths = (16, 24, 32, 48, 64, 96)
+    """Channels of each level of the decoder, full resolution first."""
+    halo = 0
+    stride = 32
+    whole = True
+
+    def __init__(self, head: Head) -> None:
+        """Load the encoder.
+
+        Raises:
+            FeaturesMissingError: its weights are not on this machine; the message says how to get them.
+        """
+        Network.__init__(self, head)
+        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        encoded = (self.widths[0], *CHANNELS)
+        self.encoder = lite0_encoder()
+        self.stem = conv3x3(1, self.widths[0])
+        self.deepest = nn.Conv2d(encoded[-1], self.widths[-1], 1)
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
+        self.merge = nn.ModuleList(
+            conv3x3(skipped + fine, fine) for fine, skipped in zip(self.widths[:-1], encoded, strict=False)
+        )
+        self.out = nn.Sequential(conv3x3(self.widths[0], head.channels), head.activation())
+
+    def encode(self, light: Tensor) -> list[Tensor]:
+        """Return the features of each level: one trained layer at full resolution, then those of the encoder."""
+        return [self.stem(light).relu_(), *self.encoder.maps(gray_rgb(100.0 * light))]
+
+    def bottom(self, deepest: Tensor) -> Tensor:
+        """Return the deepest features of the encoder with the decoder's width."""
+        features: Tensor = self.deepest(deepest).relu_()
+        return features
+
+
 NETWORKS: dict[str, type[Network]] = {
     "encoder-decoder": EncoderDecoder,
     "skip": SkipEncoderDecoder,
     "unet": UNet,
     "deep-unet": DeepUNet,
     "scene-unet": SceneUNet,
+    "lite0-unet": Lite0UNet,
     "context-1": Context1,
     "context-5": Context5,
     "context-29": Context29,
@@ -257,5 +308,5 @@ NETWORKS: dict[str, type[Network]] = {
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Return the number of parameters (trained scalars)."""
+    """Return the number of parameters, those of a frozen encoder included."""
     return sum(parameter.numel() for parameter in network.parameters())

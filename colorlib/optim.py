@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -112,10 +112,14 @@ class TrainState:
                 for average, current in pairs:
                     average.lerp_(current, 1.0 - self.ema_decay)
 
+    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield name and value of each parameter that is not frozen: Adam has no moments of the others."""
+        return ((name, each) for name, each in self.module.named_parameters() if each.requires_grad)
+
     def state(self, prefix: str) -> dict[str, Tensor]:
         """Return all tensors that the next update depends on, with names that begin with `prefix` and a dot."""
         state = {f"{prefix}.{name}": tensor for name, tensor in self.module.state_dict().items()}
-        for name, parameter in self.module.named_parameters():
+        for name, parameter in self._trained():
             # Before the first update Adam has none
             slots = self.adam.state.get(parameter) or {
                 "step": torch.zeros(()),
@@ -136,7 +140,7 @@ class TrainState:
         check_tensors({name: state[name] for name in state if name.startswith(f"{prefix}.")}, self.state(prefix))
         names = self.module.state_dict()
         self.module.load_state_dict({name: state[f"{prefix}.{name}"] for name in names})
-        for name, parameter in self.module.named_parameters():
+        for name, parameter in self._trained():
             self.adam.state[parameter] = {
                 "step": state[f"{prefix}.adam.step.{name}"].to(parameter.device if self.fused else "cpu", copy=True),
                 # In the parameter's own memory format, as Adam itself allocates them.

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from colorlib.companion.costs import Pix2pixUNet, multiply_adds, receptive_field
+from colorlib.features import Lite0, Lite0Trunk
 from colorlib.model import NETWORKS, EncoderDecoder, SkipEncoderDecoder, UNet, parameter_count
 from colorlib.targets import TARGETS
 
@@ -38,6 +39,35 @@ def test_the_unet_runs():
     torch.manual_seed(0)
     with torch.inference_mode():
         assert Pix2pixUNet().eval()(torch.rand(1, 1, 256, 256)).shape == (1, 3, 256, 256)
+
+
+class Classifier(nn.Module):
+    """EfficientNet-Lite0 on one channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = Lite0()
+
+    def forward(self, light: torch.Tensor) -> torch.Tensor:
+        return self.network.probabilities(self.network(light.expand(-1, 3, -1, -1)))
+
+
+def test_the_frozen_encoder_is_counted_in_full():
+    # Its authors state 4.7 M parameters and 407 M multiply-adds at 224 x 224 pixels.
+    with torch.device("meta"):
+        whole = Classifier()
+        trunk = Lite0Trunk()
+    network = NETWORKS["lite0-unet"](TARGETS["lab"]().head)
+    assert parameter_count(whole) / 1e6 == pytest.approx(4.7, abs=0.05)
+    assert multiply_adds(whole, 224, 224) / 1e6 == pytest.approx(407, rel=0.06)
+    # Folded, a normalization's two parameters per channel become one bias.
+    normalizations = sum(parameter_count(layer) for layer in trunk.modules() if isinstance(layer, nn.BatchNorm2d))
+    decoder = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    assert parameter_count(network) == parameter_count(trunk) - normalizations // 2 + decoder
+    head = 7 * 7 * 320 * 1280 + 1280 * 1000
+    trained = multiply_adds(network, 224, 224) - (multiply_adds(whole, 224, 224) - head)
+    by_hand = 9 * (16 + 32 * 16 + 16 * 2) * 224**2  # at full resolution
+    assert by_hand < trained < 2 * by_hand
 
 
 @pytest.mark.parametrize(

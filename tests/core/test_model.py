@@ -73,6 +73,17 @@ def test_the_first_row_of_each_table_is_the_papers():
     assert next(iter(OBJECTIVES)) == "mse"
 
 
+def test_of_the_lite0_u_net_the_decoder_alone_is_trained():
+    network, light = NETWORKS["lite0-unet"](RGB.head), torch.rand(2, 1, 40, 64)
+    network(light).sum().backward()
+    trained = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
+    frozen = {name for name, _ in network.named_parameters()} - trained
+    assert frozen == {name for name in network.state_dict() if name.startswith("encoder.")}
+    assert {name.partition(".")[0] for name in trained} == {"stem", "deepest", "up", "merge", "out"}
+    gradients = dict(network.named_parameters())
+    assert all(float(gradients[name].grad.abs().max()) > 0 for name in trained)
+
+
 @pytest.mark.parametrize("size", [(32, 48), (21, 37)])
 def test_relu_in_place_gives_the_u_nets_the_same_bytes(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
     """Output and gradients; in place means that no layer calls `relu`."""

@@ -37,6 +37,28 @@ def test_a_state_before_the_first_update_has_the_tensors_of_one_after_it():
     assert {name: (t.shape, t.dtype) for name, t in before.items()} == {n: (t.shape, t.dtype) for n, t in after.items()}
 
 
+def test_frozen_weights_stay_and_have_no_moments():
+    def built() -> tuple[torch.nn.Sequential, TrainState]:
+        torch.manual_seed(0)
+        module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+        module[0].requires_grad_(requires_grad=False)
+        return module, TrainState(module, learning_rate=0.1, weight_decay=0.1, optimizer=OPTIMIZERS["adamw"])
+
+    module, state = built()
+    before = module[0].weight.clone()
+    state.update(module(torch.ones(1, 2)).sum())
+    assert torch.equal(module[0].weight, before)
+    saved = {name: tensor.clone() for name, tensor in state.state("x").items()}
+    assert {name for name in saved if "adam" in name} == {
+        f"x.adam.{slot}.1.{name}" for slot in ("step", "exp_avg", "exp_avg_sq") for name in ("weight", "bias")
+    }
+    resumed, other = built()
+    other.load_state(saved, "x")
+    for trained, train_state in ((module, state), (resumed, other)):
+        train_state.update(trained(torch.ones(1, 2)).square().sum())
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), resumed.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("kind", ["missing", "shape", "type"])
 def test_a_state_that_does_not_fit_is_refused_and_nothing_is_loaded(kind):
     module = torch.nn.Linear(2, 3)
