@@ -149,8 +149,9 @@ def load_lite0() -> Lite0:
     if not path.is_file():
         write_bytes(path, convert(_package_file()))
     _check(path, WEIGHTS_SHA256, "delete it, so that it is converted again")
-    network = Lite0()
-    network.load_state_dict(load_file(path))
+    with torch.device("meta"):  # no initial weights, which would take random numbers in the first call alone
+        network = Lite0()
+    network.load_state_dict(load_file(path), assign=True)
     return network.requires_grad_(requires_grad=False).eval()
 
 
@@ -162,9 +163,10 @@ def lite0_encoder() -> Lite0Trunk:
     Raises:
         FeaturesMissingError, ValueError: as `load_lite0`.
     """
-    trunk = Lite0Trunk()
+    with torch.device("meta"):
+        trunk = Lite0Trunk()
     trained = load_lite0().state_dict()
-    trunk.load_state_dict({name: trained[name] for name in trunk.state_dict()})
+    trunk.load_state_dict({name: trained[name] for name in trunk.state_dict()}, assign=True)
     trunk.eval()
     for module in (trunk, *trunk.blocks):
         for convolution, normalization in NORMALIZED:

