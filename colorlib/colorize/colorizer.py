@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from colorlib.color import lightness, to_bytes
+from colorlib.color import lightness, resize, to_bytes
 from colorlib.colorizers import Colorize, Colorizer, adjust_lab, fit_look_up_table, load_run
 from colorlib.device import choose_device
 from colorlib.files import sha256
@@ -265,7 +265,7 @@ def color_pixels(pixels: Pixels, photo_colorizer: PhotoColorizer) -> Iterator[in
     placed = place_hints(hints, torch.from_numpy(pixels).permute(2, 0, 1)) if hints else None
     band = pixels[:0]
     rows = slice(0, 0)
-    overview = colorizer.overview(_lightness_of(pixels)) if colorizer.view else None
+    overview = colorizer.overview(_narrow_lightness(pixels, colorizer.view)) if colorizer.view else None
     for tile in colorizer.tiles(*pixels.shape[:2]):
         seen = tile.seen[0]
         if tile.place[0].stop > rows.stop:
@@ -285,7 +285,7 @@ def color_pixels(pixels: Pixels, photo_colorizer: PhotoColorizer) -> Iterator[in
         yield colored.shape[0] * colored.shape[1]
 
 
-def _lightness_of(pixels: Pixels) -> Tensor:
-    """Return L of a whole photograph, `(1, 1, H, W)`, computed strip by strip to bound memory."""
-    strips = [lightness(torch.from_numpy(pixels[rows]).permute(2, 0, 1)) for rows in row_strips(len(pixels))]
-    return torch.cat(strips, dim=-2).unsqueeze(0)
+def _narrow_lightness(pixels: Pixels, width: int) -> Tensor:
+    """Return L of a whole photograph, `(1, 1, H, width)`: its rows are shrunk strip by strip, to bound memory."""
+    strips = [torch.from_numpy(pixels[rows]).permute(2, 0, 1).unsqueeze(0) for rows in row_strips(len(pixels))]
+    return torch.cat([resize(lightness(strip), strip.shape[-2], width) for strip in strips], dim=-2)

@@ -12,8 +12,15 @@ from helpers.pictures import smooth
 from PIL import Image
 
 import colorlib
-from colorlib.color import lightness, rgb_to_lab, to_bytes
-from colorlib.colorize.colorizer import MODELS, PhotoColorizer, color_pixels, find_run, load_colorizer
+from colorlib.color import lightness, resize, rgb_to_lab, to_bytes
+from colorlib.colorize.colorizer import (
+    MODELS,
+    PhotoColorizer,
+    _narrow_lightness,
+    color_pixels,
+    find_run,
+    load_colorizer,
+)
 from colorlib.colorizers import Colorizer, adjust_lab
 from colorlib.files import sha256
 from colorlib.hints import check_hints
@@ -53,6 +60,14 @@ def test_tiles_give_the_colors_of_the_whole_picture(name: str, size: tuple[int, 
     difference = np.abs(pixels.astype(int) - expected)
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
+
+
+def test_what_a_view_is_shrunk_from_is_narrow_and_does_not_depend_on_strips():
+    pixels = smooth(1100, 90)  # three strips
+    found = _narrow_lightness(pixels, 24)
+    assert found.shape == (1, 1, 1100, 24)
+    light = lightness(planes(pixels)).unsqueeze(0)
+    assert (resize(found, 24, 24) - resize(light, 24, 24)).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize(("keep", "saturation"), [(True, 1.0), (True, 0.5), (False, 1.0), (False, 1.5)])
