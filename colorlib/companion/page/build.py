@@ -38,7 +38,7 @@ COMPILE = (
 """Arguments of Python that compile `KERNEL`, followed by `-o conv.wasm conv.c`."""
 OUTPUTS = 8
 """Outputs that the kernel computes together; layers with fewer are filled up with zeros."""
-TILES = {"encoder-decoder": 192, "unet": 384}
+TILES = {"encoder-decoder": 192, "unet": 384, "deep-unet": 192}
 """Network -> side in pixels of the parts that photographs are colored in, so that a worker needs below 150 MB."""
 
 
@@ -49,6 +49,8 @@ class Plan:
     halo: int
     stride: int
     tile: int
+    view: int
+    """Side of the square that a whole photograph is shrunk to; 0 if it is colored in parts at its own size."""
     target: str
     channels: int
     """Output channels."""
@@ -107,13 +109,14 @@ def network_plan(run: Path) -> Plan:
     """
     colorizer = load_run(run)
     network, name = colorizer.network, Run(run).record()["config"]["network"]
-    if name not in TILES or colorizer.view:
-        raise ValueError(f"{run}: the page executes {' and '.join(TILES)} at full size, not network={name}")
+    if name not in TILES:
+        raise ValueError(f"{run}: the page executes {', '.join(TILES)}, not network={name}")
     head = colorizer.target.head
     plan = Plan(
         halo=network.halo,
         stride=network.stride,
         tile=TILES[name],
+        view=colorizer.view,
         target=next(key for key, row in TARGETS.items() if isinstance(colorizer.target, row)),
         channels=head.channels,
         activation=head.activation().__class__.__name__.lower(),

@@ -167,19 +167,42 @@ const pixelsOf = all => all.reduce((sum, {seen}) => sum + (seen.bottom - seen.to
 
 // Seconds that a network needs for a photograph of this size.
 function estimate(network, width, height) {
+  const {view} = DATA.networks[network].plan;
+  if (view) return view ** 2 * secondsPerPixel[network];
   const all = parts(DATA.networks[network].plan, width, height);
   return pixelsOf(all) * secondsPerPixel[network] / Math.min(workers.length, all.length);
 }
 
-async function predict(network, {L, width, height}) {
+// What a network of each target says of a pixel, as linear RGB in [0, 1].
+const DECODE = {
+  lab: (found, at, light) => toLinear(light, 110 * found[at], 110 * found[at + 1]).map(value => Math.min(Math.max(value, 0), 1)),
+  rgb: (found, at) => [0, 1, 2].map(c => linear(found[at + c])),
+};
+
+async function predict(network, picture) {
+  const {plan} = DATA.networks[network];
+  return plan.view ? predictView(network, picture) : predictParts(network, picture);
+}
+
+// The network sees the whole photograph as a small square; what it finds there is enlarged.
+async function predictView(network, {L, width, height}) {
+  const {plan: {view, channels, target}} = DATA.networks[network], ab = new Float32Array(2 * width * height);
+  const light = shrink(L, width, height, view, view).map(value => value / 100);
+  const found = await ask(workers[0], {network, light, height: view, width: view});
+  const rows = between(height, view), columns = between(width, view), pixel = new Float32Array(channels);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      for (let c = 0; c < channels; c++) pixel[c] = bilinear(found, view, channels, c, rows[y], columns[x]);
+      [ab[2 * i], ab[2 * i + 1]] = chroma(...DECODE[target](pixel, 0, L[i]));
+    }
+  }
+  return ab;
+}
+
+async function predictParts(network, {L, width, height}) {
   const {plan} = DATA.networks[network], ab = new Float32Array(2 * width * height), todo = parts(plan, width, height);
   const total = todo.length, pixels = pixelsOf(todo), busy = Math.min(workers.length, total), begun = performance.now();
-  const own = job = {stopped: false};
-  // What the network says of a pixel, as linear RGB in [0, 1]
-  const decode = {
-    lab: (found, at, light) => toLinear(light, 110 * found[at], 110 * found[at + 1]).map(value => Math.min(Math.max(value, 0), 1)),
-    rgb: (found, at) => [0, 1, 2].map(c => linear(found[at + c])),
-  }[plan.target];
+  const own = job = {stopped: false}, decode = DECODE[plan.target];
   let done = 0;
   await Promise.all(workers.map(async worker => {
     while (todo.length && !own.stopped) {
@@ -221,23 +244,56 @@ function half({L, width, height}) {
 // a and b enlarged bilinearly to twice the size.
 function double(ab, small, {width, height}) {
   const found = new Float32Array(2 * width * height);
-  const near = (at, side) => {
-    const position = Math.min(Math.max((at + 0.5) / 2 - 0.5, 0), side - 1), low = Math.floor(position);
-    return [low, Math.min(low + 1, side - 1), position - low];
-  };
-  for (let y = 0; y < height; y++) {
-    const [above, below, down] = near(y, small.height);
+  const rows = between(height, small.height, 2), columns = between(width, small.width, 2);
+  for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [left, right, across] = near(x, small.width);
-      for (let c = 0; c < 2; c++) {
-        const value = (v, u) => ab[2 * (v * small.width + u) + c];
-        const high = value(above, left) * (1 - across) + value(above, right) * across;
-        const low = value(below, left) * (1 - across) + value(below, right) * across;
-        found[2 * (y * width + x) + c] = high * (1 - down) + low * down;
-      }
+      for (let c = 0; c < 2; c++, i++) found[i] = bilinear(ab, small.width, 2, c, rows[y], columns[x]);
     }
   }
   return found;
+}
+
+// For each place on a side: the two places on a side that is smaller by a factor, between which it lies, and how far.
+function between(side, small, factor = side / small) {
+  return Array.from({length: side}, (_, at) => {
+    const position = Math.min(Math.max((at + 0.5) / factor - 0.5, 0), small - 1), low = Math.floor(position);
+    return [low, Math.min(low + 1, small - 1), position - low];
+  });
+}
+
+function bilinear(values, width, channels, channel, [above, below, down], [left, right, across]) {
+  const value = (v, u) => values[channels * (v * width + u) + channel];
+  const high = value(above, left) * (1 - across) + value(above, right) * across;
+  const low = value(below, left) * (1 - across) + value(below, right) * across;
+  return high * (1 - down) + low * down;
+}
+
+// Values resized bilinearly, each a mean over what it is shrunk from: colorlib.color.resize.
+function shrink(values, width, height, toWidth, toHeight) {
+  const narrow = new Float32Array(height * toWidth), found = new Float32Array(toHeight * toWidth);
+  means(width, toWidth).forEach(([first, weights], x) => {
+    for (let y = 0; y < height; y++) {
+      narrow[y * toWidth + x] = weights.reduce((sum, weight, i) => sum + weight * values[y * width + first + i], 0);
+    }
+  });
+  means(height, toHeight).forEach(([first, weights], y) => {
+    for (let x = 0; x < toWidth; x++) {
+      found[y * toWidth + x] = weights.reduce((sum, weight, i) => sum + weight * narrow[(first + i) * toWidth + x], 0);
+    }
+  });
+  return found;
+}
+
+// For each place on a resized side: the first place that it is a mean of, and the weights of those from there on.
+function means(side, resized) {
+  const scale = side / resized, reach = Math.max(scale, 1);
+  return Array.from({length: resized}, (_, at) => {
+    const center = (at + 0.5) * scale;
+    const first = Math.max(Math.floor(center - reach + 0.5), 0), last = Math.min(Math.floor(center + reach + 0.5), side);
+    const weights = Array.from({length: last - first}, (_, i) => Math.max(1 - Math.abs(first + i + 0.5 - center) / reach, 0));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    return [first, weights.map(weight => weight / total)];
+  });
 }
 
 // Give the photograph a and b of a method; false if that was stopped.

@@ -13,19 +13,23 @@ import numpy as np
 import pytest
 import torch
 from helpers.browser import quiet_pages
+from helpers.networks import strong
 from PIL import Image
 
 from colorlib.color import lab_to_rgb, lightness, to_bytes
 from colorlib.colorize.colorizer import load_colorizer
 from colorlib.colorize.image_file import read_picture
 from colorlib.colorize.label import read_label
-from colorlib.companion.page.build import read_look_up_table
+from colorlib.companion.page.build import page_html, page_inputs, read_look_up_table
 from colorlib.companion.page.examples import places, read_examples
 from colorlib.companion.steps import files
 from colorlib.files import sha256
 from colorlib.hints import check_hints
+from colorlib.model import NETWORKS
 from colorlib.photos.registry import open_photos
-from colorlib.profiles import PROJECT, load_profile
+from colorlib.profiles import PROJECT, Profile, load_profile
+from colorlib.runs import Run
+from colorlib.targets import LAB
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +49,25 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[name] = folder / f"{name}.png"
         Image.fromarray(pixels).save(found[name])
     return found
+
+
+@pytest.fixture
+def viewing(tmp_path: Path) -> Profile:
+    """The inputs of the page in a folder of their own, in which the lightweight network sees a photograph shrunk."""
+    light = load_profile("lightweight")
+    for path in page_inputs(light):
+        if path.is_relative_to(PROJECT / "results"):
+            copy = tmp_path / path.relative_to(PROJECT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    copied = replace(light, root=tmp_path)
+    run = Run(copied.run(0))
+    record = run.record()
+    run.write_record(record | {"config": record["config"] | {"network": "deep-unet", "view": 48, "crop_size": 48}})
+    network = strong(NETWORKS["deep-unet"], LAB.head)
+    # The page's weights are float16
+    run.write_weights({name: tensor.half().float() for name, tensor in network.state_dict().items()}, step=1)
+    return copied
 
 
 @pytest.fixture
@@ -114,6 +137,20 @@ def test_its_pixels_are_those_of_python(opened, photographs, tmp_path, method, p
     assert label.photograph == sha256(photographs[photo])
     assert label.network == sha256(RUNS[method] / "weights.safetensors")
     assert label.options == load_colorizer(RUNS[method]).options
+
+
+@pytest.mark.parametrize("photo", ["whole", "small"])
+def test_a_network_that_sees_a_shrunk_photograph_gives_the_pixels_of_python(
+    opened, photographs, tmp_path, viewing, photo
+):
+    page_file = tmp_path / "page.html"
+    page_file.write_text(page_html(viewing), encoding="utf-8")
+    page = opened(page_file=page_file)
+    choose(page, photographs[photo])
+    photograph = pixels_of(photographs[photo])
+    expected = load_colorizer(viewing.run(0))(photograph)
+    assert np.std(expected - expected.mean(axis=2, keepdims=True)) > 10, "its colors vary"
+    assert_alike(pixels_of(saved(page, tmp_path)), expected)
 
 
 def test_the_look_up_table_and_gray_are_those_of_python(opened, photographs, tmp_path):
