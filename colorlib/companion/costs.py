@@ -66,21 +66,32 @@ IMAGE_SIDE = 256
 """Side in pixels of the image for counting multiply-adds; a multiple of every network's total stride."""
 
 
-def costs(config: RunConfig) -> dict[str, float]:
-    """Return parameters, multiply-adds per pixel and receptive field (pixels wide) of the network of a run.
+PHOTO_PIXELS = 481 * 321
+"""Pixels of a photograph of BSDS500, for which the multiply-adds of a network are stated that sees it shrunk."""
 
-    The field of a network that sees the whole image is infinite.
+
+def costs(config: RunConfig) -> dict[str, float]:
+    """Return parameters, multiply-adds per pixel and receptive field of the network of a run.
+
+    The field is the width in pixels of its input; that of a network that sees the whole image is infinite.
     """
-    parameters, per_pixel = _size(config.network, config.target)
     return {
-        "parameters": parameters,
-        "multiply-adds per pixel": per_pixel,
+        "parameters": _size(config.network, config.target)[0],
+        "multiply-adds per pixel": multiply_adds_per_pixel(config),
         "receptive field": _receptive_field(config.network),
     }
 
 
 def multiply_adds_per_pixel(config: RunConfig) -> float:
-    """Return the multiply-adds per pixel of a forward pass of the network of a run."""
+    """Return the multiply-adds that coloring takes, per pixel of the photograph.
+
+    A network that sees photographs shrunk takes the same for each; then it is that of one of `PHOTO_PIXELS`.
+    """
+    return input_multiply_adds(config) * (config.view**2 / PHOTO_PIXELS if config.view else 1.0)
+
+
+def input_multiply_adds(config: RunConfig) -> float:
+    """Return the multiply-adds of a forward pass of the network of a run, per pixel of its input."""
     return _size(config.network, config.target)[1]
 
 

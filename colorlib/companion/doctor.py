@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import torch
 
-from colorlib.companion.costs import multiply_adds_per_pixel
+from colorlib.companion.costs import PHOTO_PIXELS, input_multiply_adds
 from colorlib.companion.notebooks import duration_text
 from colorlib.config import RunConfig
 from colorlib.data import VALIDATION_PHOTOS
@@ -28,7 +28,7 @@ BATCH, CROP = 16, 48
 """Crops per update and their side in pixels, for `update_seconds`: the paper's batch size, the default crop."""
 BACKWARD = 3.0
 """A training step costs about three forward passes: forward, gradient of inputs, gradient of weights."""
-SOURCE_PIXELS = {"bsds500": 481 * 321}
+SOURCE_PIXELS = {"bsds500": PHOTO_PIXELS}
 """Pixels of one test photograph, for estimates without opening it."""
 TYPICAL_PIXELS = 512 * 512
 """Pixels of one test photograph of any other source."""
@@ -109,7 +109,7 @@ def estimate_minutes(profile: Profile, update: float, device: str = "cpu") -> fl
         device: type of the device that was timed.
     """
     validation, test = {"bsds500": (100, 200), "bundled": (1, 3)}.get(profile.photos, (100, 200))
-    test_pixels = test * SOURCE_PIXELS.get(profile.photos, TYPICAL_PIXELS)
+    test_pixels = test * (profile.config.view**2 or SOURCE_PIXELS.get(profile.photos, TYPICAL_PIXELS))
     return (_seconds(profile.config, validation, test_pixels, update, device) + PROFILE_OVERHEAD) / 60
 
 
@@ -137,7 +137,7 @@ def _seconds(config: RunConfig, validation_crops: int, scored_pixels: int, updat
     Networks are compared by their multiply-adds. On a GPU a network that has fewer than the paper's takes no less
     time: starting its layers takes the time, and it has no fewer of them (results/LOG.md, 2026-11-26).
     """
-    ratio = multiply_adds_per_pixel(config) / multiply_adds_per_pixel(RunConfig())
+    ratio = input_multiply_adds(config) / input_multiply_adds(RunConfig())
     per_pixel = (ratio if device == "cpu" else max(ratio, 1.0)) * update / (BATCH * CROP**2 * BACKWARD)
     validated = config.epochs * validation_crops * config.crop_size**2
     return (_trained_pixels(config) * BACKWARD + validated + scored_pixels) * per_pixel
@@ -145,7 +145,7 @@ def _seconds(config: RunConfig, validation_crops: int, scored_pixels: int, updat
 
 def training_multiply_adds(config: RunConfig) -> float:
     """Return the multiply-adds that training takes, forward and backward."""
-    return _trained_pixels(config) * BACKWARD * multiply_adds_per_pixel(config)
+    return _trained_pixels(config) * BACKWARD * input_multiply_adds(config)
 
 
 def _trained_pixels(config: RunConfig) -> int:

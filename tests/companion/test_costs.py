@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from colorlib.companion.costs import Pix2pixUNet, multiply_adds, receptive_field
+from colorlib.companion.costs import Pix2pixUNet, costs, multiply_adds, receptive_field
+from colorlib.config import RunConfig
 from colorlib.features import Lite0, Lite0Trunk
 from colorlib.model import NETWORKS, EncoderDecoder, SkipEncoderDecoder, UNet, parameter_count
 from colorlib.targets import TARGETS
@@ -95,6 +96,16 @@ def test_every_receptive_field_is_within_the_halo():
         assert 2 * (built.halo - built.stride) + 1 < field <= 2 * built.halo + 1
         assert built.halo % built.stride == 0
         assert field == FIELDS[name]
+
+
+def test_a_shrunk_photograph_takes_the_arithmetic_of_its_view():
+    shrunk = RunConfig(network="deep-unet", view=96, crop_size=96)
+    network = NETWORKS["deep-unet"](TARGETS["rgb"]().head)
+    # 481 x 321 pixels: a photograph of BSDS500
+    assert costs(shrunk)["multiply-adds per pixel"] == pytest.approx(multiply_adds(network, 96, 96) / (481 * 321))
+    assert costs(shrunk)["multiply-adds per pixel"] < costs(RunConfig())["multiply-adds per pixel"] / 20
+    own_size = RunConfig(network="deep-unet")
+    assert costs(own_size)["multiply-adds per pixel"] == pytest.approx(multiply_adds(network, 96, 96) / 96**2)
 
 
 def test_the_small_unet_is_within_the_papers_budget():
