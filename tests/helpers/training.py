@@ -65,7 +65,13 @@ METHODS: dict[str, dict[str, object]] = {
     "adversarial": {"objective": "adversarial", "target": "lab"},
     "cosine, ema": {"schedule": "cosine", "ema": 0.9},
     "scene": {"network": "scene-unet", "target": "lab", "objective": "l1-scene", "view": 16},
-    "parts of photographs": {"network": "deep-unet", "view": 16, "view_share": 0.6, "optimizer": "adamw"},
+    "parts of photographs": {
+        "network": "deep-unet",
+        "view": 16,
+        "view_share": 0.6,
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+    },
     "bfloat16": {"precision": "bfloat16"},
 }
 """Variations of the paper's method: name -> changed settings."""
