@@ -78,7 +78,8 @@ companion/             notebooks, figures, tables, report: all that reads finish
         widgets        controls
     story              the result in one paragraph; photographs with better and worse colors than one color
     report/            HTML report
-        page           the page with verdicts, figures and tables; generated parts of the README
+        page           the page with findings, figures, tables and verdicts; generated parts of the README
+        findings       the result of each section in a heading and a sentence
         notebook_html  executed notebooks as HTML
     page/              page that colors photographs in a browser
         build          the page from two networks, the look-up table and scripts

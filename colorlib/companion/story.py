@@ -54,7 +54,7 @@ def story(results: Results, claims: Mapping[str, Any] | None) -> str | None:
 def _built(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what can be built from the text, and where the paper's error was reached."""
     built = all(claims[name]["verdict"] == "reproduced" for name in BUILT)
-    data = _read(results, "datasets", "reproduce")
+    data = read_result(results, "datasets", "reproduce")
     networks = data[data["method"] == NETWORK]
     sources = networks["trained on"].unique()
     reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
@@ -69,8 +69,8 @@ def _built(results: Results, claims: Mapping[str, Any]) -> str:
 
 def _meaning(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what the paper's error would mean: dB over gray, a published network's gain, the part that gives it."""
-    data = _read(results, "datasets", "reproduce")
-    published = _read(results, "published", "peers").set_index("method")
+    data = read_result(results, "datasets", "reproduce")
+    published = read_result(results, "published", "peers").set_index("method")
     gray = {
         source.partition(", ")[0]: value
         for source, method, value in zip(data["source"], data["method"], data["PSNR of MSE"], strict=True)
@@ -124,7 +124,7 @@ def _bought(results: Results, claims: Mapping[str, Any]) -> str:
 
 def _changes(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what would change it and what would not: gains in dB against the gap to the paper's error."""
-    table = _read(results, "table1", "table1").set_index("method")
+    table = read_result(results, "table1", "table1").set_index("method")
     gap = psnr_of(paper.MSE) - psnr_of(float(table["MSE"][NETWORK]))
     own, unet = (multiply_adds_per_pixel(each.profile.config) for each in (results, results.other(LIGHTWEIGHT)))
     over_unet = _gains(claims["balance"])
@@ -228,8 +228,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _read(results: Results, entry: str, target: str) -> pd.DataFrame:
-    """Read the CSV file of an entry of `FILES`."""
+def read_result(results: Results, entry: str, target: str) -> pd.DataFrame:
+    """Read the CSV file of an entry of `FILES`.
+
+    Raises:
+        NotMeasuredError: it does not exist; `target` of make writes it.
+    """
     return pd.read_csv(_existing(results, files(results.profile, entry)[0], target))
 
 

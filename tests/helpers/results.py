@@ -222,6 +222,7 @@ def claim(verdict: str, **given: Any) -> dict[str, Any]:
         "says": "The mean squared error on a separate test set is 0.0044.",
         "quantity": "mean over the test photographs of the MSE of the network's RGB, 8 bits, full size",
         "relation": "equals",
+        "basis": "data",
         "value": 0.0044,
         "value_text": "0.0044",
         "tolerance_text": "± 0.0005, because another draw of photographs moves it that far",
@@ -255,6 +256,7 @@ def judged(profile: str) -> dict[str, Any]:
     claims = [
         claim(
             "reproduced", id="gray-to-rgb", section="Abstract, III.A, VI", group="Method", low=None, high=None,
+            basis="text",
             says="A gray image alone, without hints from a person, becomes an RGB image of the same size.",
             value=1.0, value_text="the same size", measured=1.0, measured_text="5 of 5 sizes", seeds=None,
             interval_text="",
@@ -263,6 +265,7 @@ def judged(profile: str) -> dict[str, Any]:
         ),
         claim(
             "contradicted", id="parameter-count", section="III.B", group="Method", relation="about", value=600000,
+            basis="text",
             says="The network has approximately 600 thousand parameters.", value_text="approximately 600K",
             tolerance_text="± 60,000, a tenth", measured=740227, measured_text="740,227", low=None, high=None,
             interval_text="",

@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,15 @@ class Illustration:
     """Plain text."""
     alt: str
     """Alternative text: the content of the figure for readers who cannot see it."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of the figure that the heading of its section in the report is computed from."""
 
     def show(self) -> None:
         """Display the figure in a notebook, 760 pixels wide, its caption below."""
         png = base64.b64encode(self.path.read_bytes()).decode("ascii")
-        metadata = {"alt": self.alt, "width": 760}
+        metadata: dict[str, Any] = {"alt": self.alt, "width": 760}
+        if self.numbers:
+            metadata["numbers"] = dict(self.numbers)
         show_captioned("image/png", png, metadata, label=self.label, caption=self.caption)
 
 
@@ -224,11 +228,10 @@ def example(
         "prediction": to_bytes(colorize(light)[0]),
         name: to_bytes(fitted(light)[0]),
     }
-    scores = {
-        title: f"{psnr_of(mse(picture, truth)):.2f} dB"
-        for title, picture in pictures.items()
-        if title != "ground truth"
+    numbers = {
+        title: round(psnr_of(mse(picture, truth)), 2) for title, picture in pictures.items() if title != "ground truth"
     }
+    scores = {title: f"{number:.2f} dB" for title, number in numbers.items()}
     height, width = truth.shape[1:]
     with style():
         figure = Figure(figsize=(6.6, 1.61 * height / width))
@@ -253,6 +256,7 @@ def example(
             f"prediction, at {scores['prediction']} PSNR where gray alone has {scores['gray input']}, and the {name}, "
             f"at {scores[name]}."
         ),
+        numbers=numbers,
     )
 
 

@@ -67,7 +67,7 @@ BOUNDS = {"at most": "at most", "at least": "at least", "shape": "at least", "or
 
 
 TEXTS = (
-    *("id", "section", "group", "says", "quantity", "relation", "value_text", "tolerance_text", "verdict"),
+    *("id", "section", "group", "says", "quantity", "relation", "basis", "value_text", "tolerance_text", "verdict"),
     *("measured_text", "interval_text", "command", "why"),
 )
 NUMBERS = ("value", "measured", "low", "high", "p", "p_corrected", "seeds", "updates", "crop_size")
@@ -131,6 +131,22 @@ def uncertainty(claim: Mapping[str, Any]) -> str:
     if claim["seeds"] is not None:
         parts.append("1 seed" if claim["seeds"] == 1 else f"{claim['seeds']} seeds")
     return "; ".join(parts)
+
+
+def short_measured(claim: Mapping[str, Any]) -> str:
+    """Return the measured number as text, without its interval.
+
+    Of a claim of quality it is the gain on each set of photographs; the first gain of a set is in PSNR, which decides.
+    """
+    first: dict[str, float] = {}
+    for gain in claim["gains"]:
+        first.setdefault(gain["place"], gain["value"])
+    if not first:
+        text: str = claim["measured_text"]
+        return text
+    (place, value), *others = first.items()
+    elsewhere = ", ".join(f"{value:+.1f}" for _, value in others)
+    return f"{value:+.1f} dB {place}" + (f"; elsewhere {elsewhere}" if others else "")
 
 
 def measurement(claim: Mapping[str, Any]) -> str:

@@ -419,6 +419,10 @@ def averaged_colors(
                 "A gray photograph with a small square marked, the square enlarged, and a scatter plot of a and b: "
                 f"{len(similar.colors)} true colors of similar patches, {numbers}."
             ),
+            numbers={
+                "mean chroma": round(float(mean_chroma), 1),
+                "chroma of the mean": round(float(chroma_of_mean), 1),
+            },
         ),
         values,
     )

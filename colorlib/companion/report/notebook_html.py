@@ -5,15 +5,17 @@ Captions and alternative texts are read from the metadata of the outputs, where 
 
 import base64
 import html
+import math
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorlib.companion.steps import Step
 from colorlib.companion.tables import caption_html
+from colorlib.evaluate import NETWORK
 from colorlib.profiles import Profile
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 LABEL_LENGTH = 90
 """Characters of a caption in the name of a region that scrolls."""
+LONG_CAPTION = 280
+"""Characters from which on a caption is folded after its first sentence in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +43,30 @@ class CaptionedOutput:
     """Alternative text of a figure."""
     png: bytes = b""
     """The file of a figure."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of a figure, for the heading of its section."""
 
-    def figure(self, below: str = "") -> str:
-        """Return an HTML `figure` with the caption, and with other HTML below it."""
-        return _figure(self.body, caption_html(self.label, self.caption) + below)
+    def figure(self) -> str:
+        """Return an HTML `figure` with the caption."""
+        return _figure(self.body, caption_html(self.label, self.caption))
+
+    def short_figure(self) -> str:
+        """Return an HTML `figure` with the first sentence of a long caption; of a table, without intervals."""
+        first, _ = self._caption_parts()
+        table = re.search(r"<table.*</table>", self.body, flags=re.DOTALL)
+        return _figure(compact_table(table[0]) if table else self.body, caption_html(self.label, first))
+
+    def details(self) -> str:
+        """Return what `short_figure` leaves out, as HTML: the table with its intervals, the rest of the caption."""
+        _, rest = self._caption_parts()
+        intervals = self.body if "<small>" in self.body else ""
+        return intervals + (f"<p>{caption_html(self.label, rest)}</p>" if rest else "")
+
+    def _caption_parts(self) -> tuple[str, str]:
+        if len(self.caption) <= LONG_CAPTION:
+            return self.caption, ""
+        first, *rest = re.split(r"(?<=\.)(?<!Sec\.) (?=[A-Z0-9])", self.caption, maxsplit=1)
+        return first, "".join(rest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +147,12 @@ def _picture(output: "NotebookNode", where: str) -> CaptionedOutput:
         f'width="{shown}" height="{round(shown * height / width)}">'
     )
     return CaptionedOutput(
-        body=body, label=label, caption=metadata["caption"], alt=metadata["alt"], png=base64.b64decode(data)
+        body=body,
+        label=label,
+        caption=metadata["caption"],
+        alt=metadata["alt"],
+        png=base64.b64decode(data),
+        numbers=metadata.get("numbers", {}),
     )
 
 
@@ -217,6 +246,63 @@ def markdown_html(text: str) -> str:
     renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
     rendered: str = MarkdownWithMath(renderer=renderer).render(text)
     return rendered
+
+
+def compact_table(table: str) -> str:
+    """Return an HTML table of results without its intervals, each column with the digits that they support.
+
+    A column keeps a digit as long as its unit is at most half the half-width of the narrowest interval. Numbers are
+    aligned on the right, and the row of the network is marked. On a narrow screen each row is a block.
+    """
+    head, *body = (re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in table.split("</tr>")[:-1])
+    cells = [[re.fullmatch(r"(.*?)(?:<br><small>\[(.*)\]</small>)?", cell, re.DOTALL) for cell in row] for row in body]
+    columns = []
+    for column in zip(*cells, strict=True):
+        texts, intervals = [found[1] for found in column if found], [found[2] for found in column if found]
+        columns.append(_rounded(texts, [text for text in intervals if text]))
+    rows = list(zip(*columns, strict=True))
+    classes = [' class="number"' if all(map(NUMBER.fullmatch, column)) else "" for column in columns]
+    heads = "".join(
+        f'<th role="columnheader" scope="col"{cls}>{name}</th>' for name, cls in zip(head, classes, strict=True)
+    )
+    labels = [f' data-label="{html.escape(html.unescape(name))}"{cls}' for name, cls in zip(head, classes, strict=True)]
+    lines = ""
+    for first, *others in rows:
+        marked = ' class="ours"' if html.unescape(first) == NETWORK else ""
+        lines += f'<tr role="row"{marked}><th role="rowheader" scope="row"{labels[0]}>{first}</th>' + "".join(
+            f'<td role="cell"{label}>{text}</td>' for label, text in zip(labels[1:], others, strict=True)
+        )
+        lines += "</tr>"
+    return (
+        f'<table class="compact" role="table"><thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
+        f'<tbody role="rowgroup">{lines}</tbody></table>'
+    )
+
+
+NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+(?: ± [\d.]+)?%?|–|")
+"""Text of a cell in a column of numbers."""
+
+
+def _rounded(texts: Sequence[str], intervals: Sequence[str]) -> list[str]:
+    """Return the cells of a column, rounded to the digits that its intervals support; as they are without any."""
+    widths = []
+    for interval in intervals:
+        low, high = (float(bound.replace(",", "")) for bound in interval.split(", "))
+        widths.append((high - low) / 2)
+    widths = [width for width in widths if width > 0]
+    if not widths:
+        return list(texts)
+    # The unit 10 ** -digits is at most half of the narrowest half-width
+    digits = max(0, math.ceil(-math.log10(min(widths) / 2)))
+    found = []
+    for text in texts:
+        decimals = len(text.partition(".")[2])
+        if decimals and NUMBER.fullmatch(text):
+            value = round(float(text.replace(",", "")), min(digits, decimals)) + 0.0  # + 0.0: no -0.0
+            found.append(f"{value:{'+' if text.startswith('+') else ''},.{min(digits, decimals)}f}")
+        else:
+            found.append(text)
+    return found
 
 
 def stacked_tables(text: str) -> str:

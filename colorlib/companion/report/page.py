@@ -1,6 +1,10 @@
-"""The report: one self-contained HTML page of verdicts, figures and tables, and a page for each executed notebook."""
+"""The report: one self-contained HTML page of findings, figures, tables and verdicts; a page for each notebook."""
 
+import base64
+import hashlib
+import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +13,25 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from colorlib.companion.artifacts import hints
 from colorlib.companion.claims import text
 from colorlib.companion.notebook_helpers import provenance_table
+from colorlib.companion.report.findings import Finding, finding, of_claims, one_color, opening
+from colorlib.companion.report.findings import hints as hints_finding
 from colorlib.companion.report.notebook_html import (
     TEMPLATES,
-    ExecutedNotebook,
+    CaptionedOutput,
     markdown_html,
     notebook_pages,
     read_notebook,
+    scroll_region,
     stacked_tables,
     style,
     table_figure,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import Step, files, shown_steps, story_inputs
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, Step, files, other_profile, shown_steps, story_inputs
+from colorlib.companion.steps import steps as all_steps
 from colorlib.companion.story import compare_with_one_color, story
 from colorlib.companion.tables import Column, Table, scored_photographs
 from colorlib.config import config_of_record
@@ -34,23 +43,41 @@ TITLE = "Deep learning for image colorization, tested claim by claim"
 DEVIATIONS = PROJECT / "paper" / "deviations.md"
 SPEED = PROJECT / "results" / "bench"
 """A table per kind of device, written by `make bench`."""
+PICTURES = "figures2_3"
+"""The section whose first picture opens the report."""
+HEADLINE = ("training-loss", "test-mse", "test-psnr", "parameter-count", "competitive", "quality-kept")
+"""The claims that a reader looks for first: the numbers of the abstract, the size, and the quality."""
 BACKGROUND = ("01_data.ipynb", "02_train.ipynb", "00_method.ipynb")
 """Notebooks on photographs, training and the method; the others show results."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """An executed notebook as a part of the report."""
+    """A part of the report: a result, its figures and tables, and the claims that it decides."""
 
-    step: Step
-    notebook: ExecutedNotebook
+    anchor: str
+    """The section's id in the page."""
+    name: str
+    """What is shown, for the contents: the title of the notebook."""
+    finding: Finding
     figures: list[str]
-    """Its figures and tables as HTML, caption and provenance below each."""
+    """Figures and tables as HTML, with short captions and without intervals."""
+    details: list[str]
+    """What `figures` leave out, as HTML: the question and the method, tables with their intervals, long captions."""
+    step: Step | None = None
+    """The step whose notebook shows it, if one does."""
+    claims: Sequence[Mapping[str, Any]] = ()
+    """Entries of claims.json that it decides."""
 
-    @property
-    def anchor(self) -> str:
-        """The section's id in the page: the step's name without its number, if it has one."""
-        return self.step.name.partition("_")[2] or self.step.name
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the numbers of a section come from."""
+
+    section: Section
+    command: str
+    runs: str
+    """Names of the runs that were read."""
 
 
 def write_report(results: Results, steps: Sequence[Step]) -> list[Path]:
@@ -86,6 +113,9 @@ def page_inputs(profile: Profile, steps: Sequence[Step]) -> list[Path]:
         *(profile.run(seed) / "run.json" for seed in profile.seeds),
         *story_inputs(profile),
         *sorted(PROFILES.glob("*.yaml")),
+        *(profile.run(seed) / "history.csv" for seed in profile.seeds),
+        *files(profile, "data", "outlook"),
+        *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
         DEVIATIONS,
         *_speed_tables(),
         *sorted((TEMPLATES / "report").iterdir()),
@@ -99,11 +129,18 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
         ValueError: as `write_report`.
     """
     profile, shown = results.profile, shown_steps(steps)
-    default_seeds = load_profile(profile.name).seeds
-    sections = [_section(results, step, default_seeds) for step in shown]
     # A profile with another method than the paper's does not judge the paper's claims.
     claims = None if profile.changes else text.read_verdicts(files(profile, "claims")[0], profile.name)
-    compared = compare_with_one_color(results)
+    judged = claims["claims"] if claims else []
+    anchors = [_anchor(step) for step in shown if step.notebook not in BACKGROUND]
+    links = {claim["id"]: _exhibit(claim, profile, anchors) for claim in judged}
+    sections = [
+        _section(results, step, [claim for claim in judged if links[claim["id"]] == f"#{_anchor(step)}"])
+        for step in shown
+    ]
+    shown_results = [section for section in sections if section.anchor in anchors]
+    first = next((section for section in shown_results if section.anchor == PICTURES), None)
+    script = (TEMPLATES / "report" / "ledger.js").read_text(encoding="utf-8").strip()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"),
         autoescape=True,
@@ -111,21 +148,40 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(held_to=text.held_to, measurement=text.measurement, uncertainty=text.uncertainty)
+    environment.globals.update(
+        held_to=text.held_to, measurement=text.measurement, uncertainty=text.uncertainty, ours=text.short_measured
+    )
+    results_claims, definitions = _by_basis(judged)
+    deviations, choices = _deviations()
     return environment.get_template("report.html.j2").render(
         title=TITLE,
         css=style(),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         profile=profile,
+        preview=profile.name != PRIMARY and not profile.changes,
+        primary=PRIMARY,
+        root=os.path.relpath(profile.results.parent.parent, profile.results),
+        page=os.path.relpath(files(other_profile(profile, LIGHTWEIGHT), "page")[0], profile.results),
         config=config_of_record(results.records[0]),
+        opening=opening(results, claims),
         story=story(results, claims),
         summary=_summary(profile, claims),
-        compared=table_figure(compared.html(), compared.caption),
+        picture=first.figures.pop(0) if first else "",
+        headline=[claim for name in HEADLINE for claim in results_claims + definitions if claim["id"] == name],
+        results=[*shown_results, *_hints_section(results), _one_color_section(results)],
         claims=claims,
-        groups=_groups(claims) if claims else {},
+        of_claims=of_claims,
+        counts=Counter(claim["verdict"] for claim in results_claims),
+        groups=_groups(results_claims),
+        results_claims=results_claims,
+        definitions=definitions,
+        links=links,
         marks={mark.verdict: mark for mark in text.MARKS},
-        results=[section for section in sections if section.step.notebook not in BACKGROUND],
-        photographs=[section for section in sections if section.step.notebook == BACKGROUND[0]],
-        deviations=_deviations(),
+        sources=_sources(results, sections),
+        photographs=[section for section in sections if section.step and section.step.notebook == BACKGROUND[0]],
+        deviations=deviations,
+        choices=choices,
         speed=[stacked_tables(markdown_html(path.read_text(encoding="utf-8"))) for path in _speed_tables()],
         runs=_runs_table(profile),
         sections=sections,
@@ -135,30 +191,80 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
     )
 
 
-def _section(results: Results, step: Step, default_seeds: tuple[int, ...]) -> Section:
+def _anchor(step: Step) -> str:
+    """Return the id of a step's section: its name without its number, if it has one."""
+    return step.name.partition("_")[2] or step.name
+
+
+def _section(results: Results, step: Step, claims: Sequence[Mapping[str, Any]]) -> Section:
     notebook = read_notebook(step.executed)
-    below = _provenance(results, step, default_seeds)
-    return Section(step=step, notebook=notebook, figures=[output.figure(below) for output in notebook.outputs])
+    return Section(
+        anchor=_anchor(step),
+        name=notebook.title,
+        finding=finding(results, step.notebook, notebook),
+        figures=[output.short_figure() for output in notebook.outputs],
+        details=[notebook.introduction, *filter(None, (output.details() for output in notebook.outputs))],
+        step=step,
+        claims=claims,
+    )
 
 
-def _provenance(results: Results, step: Step, default_seeds: tuple[int, ...]) -> str:
-    """Return the line below a figure: the command that makes it, the runs that it reads, their hardware and source."""
+def _table_section(table: Table, anchor: str, name: str, found: Finding) -> Section:
+    """Return a section with a table that no notebook shows."""
+    output = CaptionedOutput(
+        body=scroll_region(table.html(), f"Table: {name}"), label=table.label, caption=table.caption
+    )
+    return Section(anchor=anchor, name=name, finding=found, figures=[output.short_figure()], details=[output.details()])
+
+
+def _hints_section(results: Results) -> list[Section]:
+    """Return the section on hints, for profiles whose networks were measured with them."""
     profile = results.profile
-    command = f"colorlib reproduce --profile {profile.name} --only {step.name}"
-    if profile.seeds != default_seeds:
-        command += f" --seeds {','.join(map(str, profile.seeds))}"
-    folders = {path.parent for path in step.inputs}
-    read = [
-        (seed, record)
-        for seed, record in zip(profile.seeds, results.records, strict=True)
-        if profile.run(seed) in folders
-    ]
-    parts = [f"<code>{command}</code>"]
-    if read:
-        runs, records = ", ".join(f"seed-{seed}" for seed, _ in read), [record for _, record in read]
-        parts += [f"runs: {runs} of results/{profile.name}", machines(records), f"source tree {_source(records)}"]
-    parts.append(f'<a href="notebooks/{step.name}.html">notebook {step.name}</a>')
-    return f'<small class="provenance">{" · ".join(parts)}</small>'
+    owner = other_profile(profile, LIGHTWEIGHT)
+    if profile.name not in hints.NETWORKS or not files(owner, "hint_scores")[0].is_file():
+        return []
+    table = hints.tables(owner)[0]
+    return [_table_section(table, "hints", "Colors that a person gives", hints_finding(table.data, profile.name))]
+
+
+def _one_color_section(results: Results) -> Section:
+    compared = compare_with_one_color(results)
+    return _table_section(compared, "one-color", "Where it is better than one color", one_color(compared))
+
+
+def _exhibit(claim: Mapping[str, Any], profile: Profile, anchors: Sequence[str]) -> str:
+    """Return the address of the section that shows what decides a claim, or nothing; the claim's command names it."""
+    names = re.findall(r"(?:make |SWEEP=|--only (?:\d+_)?)([\w-]+)", claim["command"])
+    owner = re.search(r"(?:PROFILE=|--profile )(\S+)", claim["command"])
+    if not names or owner is None:
+        return ""
+    if owner[1] == profile.name:
+        return f"#{names[-1]}" if names[-1] in anchors else ""
+    other = other_profile(profile, owner[1])
+    shown = any(_anchor(step) == names[-1] and step.executed.is_file() for step in all_steps(other))
+    return f"../{owner[1]}/report.html#{names[-1]}" if shown else ""
+
+
+def _sources(results: Results, sections: Sequence[Section]) -> list[Source]:
+    """Return the command that makes each section and the runs that it reads."""
+    profile, found = results.profile, []
+    for section in sections:
+        assert section.step is not None
+        command = f"colorlib reproduce --profile {profile.name} --only {section.step.name}"
+        if profile.seeds != load_profile(profile.name).seeds:
+            command += f" --seeds {','.join(map(str, profile.seeds))}"
+        folders = {path.parent for path in section.step.inputs}
+        runs = [f"seed-{seed}" for seed in profile.seeds if profile.run(seed) in folders]
+        found.append(Source(section=section, command=command, runs=", ".join(runs)))
+    return found
+
+
+def _by_basis(claims: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return the claims that results decide, and those that the paper's text or arithmetic decides."""
+    return (
+        [claim for claim in claims if claim["basis"] != "text"],
+        [claim for claim in claims if claim["basis"] == "text"],
+    )
 
 
 def _source(records: Sequence[Mapping[str, Any]]) -> str:
@@ -191,18 +297,19 @@ def _summary(profile: Profile, claims: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _groups(claims: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+def _groups(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the claims by group, groups and claims in their order."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for claim in claims["claims"]:
+    for claim in claims:
         found.setdefault(claim["group"], []).append(claim)
     return found
 
 
-def _deviations() -> str:
-    """Return paper/deviations.md as HTML without its title, which is the section's, headings one level lower."""
-    text = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
-    return stacked_tables(markdown_html(text.replace("\n## ", "\n### ")))
+def _deviations() -> tuple[str, int]:
+    """Return paper/deviations.md as HTML, without its title and with lower headings, and the number of its choices."""
+    content = DEVIATIONS.read_text(encoding="utf-8").partition("\n")[2]
+    rows = re.findall(r"^\| (?!---)", content.partition("\n## ")[0], flags=re.MULTILINE)
+    return stacked_tables(markdown_html(content.replace("\n## ", "\n#### "))), len(rows) - 1
 
 
 def _speed_tables() -> list[Path]:

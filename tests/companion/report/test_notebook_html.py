@@ -16,6 +16,7 @@ from helpers.results import edit_outputs, invented_figure, make_results, outputs
 from colorlib.companion.article import PICTURES
 from colorlib.companion.notebooks import Execution, execute
 from colorlib.companion.report.notebook_html import (
+    compact_table,
     html_output,
     markdown_html,
     notebook_pages,
@@ -55,9 +56,48 @@ def test_figures_and_tables_are_read_with_the_words_of_their_metadata(tmp_path):
     assert 'alt="Two &quot;gray&quot; pixels." width="760" height="212">' in figure.body
     assert (table.label, table.caption) == ("Table 9", TABLE.caption)
     assert TABLE.html() in table.body
-    assert table.figure("<small>below</small>").endswith(
-        '<figcaption><b>Table 9</b> on "two" &lt;pixels&gt;.<small>below</small></figcaption></figure>'
+    assert table.figure().endswith('<figcaption><b>Table 9</b> on "two" &lt;pixels&gt;.</figcaption></figure>')
+    assert figure.numbers == {}
+    numbers = replace(shown, numbers={"gray input": 18.62})
+    (read,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(numbers))).outputs
+    assert read.numbers == {"gray input": 18.62}
+
+
+def test_long_captions_and_intervals_are_folded(tmp_path):
+    data = pd.DataFrame([{"method": "network", "MSE": 0.00731, "MSE low": 0.0064, "MSE high": 0.0083}])
+    caption = "What to see, in Sec. III. " + "How it was measured. " * 20
+    table = Table(data=data, columns=[Column(name="method"), Column(name="MSE", digits=4)], caption=caption.strip())
+    (read,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(table))).outputs
+    assert "0.0073" in read.short_figure()
+    assert "0.0064" not in read.short_figure()
+    assert words(read.short_figure()).endswith("What to see, in Sec. III.")
+    assert "[0.0064, 0.0083]" in read.details()
+    assert words(read.details()).endswith("How it was measured.")
+    (short,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(TABLE))).outputs
+    assert words(short.short_figure()).endswith(TABLE.caption)
+    assert short.details() == "", "nothing was left out"
+
+
+def test_compact_tables_have_the_digits_that_their_intervals_support():
+    data = pd.DataFrame(
+        [
+            {"method": "gray", "photographs": "12", "gain": -0.004, "gain low": -0.4, "gain high": 0.4, "PSNR": 20.07},
+            {"method": "network", "photographs": "1,000", "gain": 1.28, "gain low": 0.93, "gain high": 1.62}
+            | {"PSNR": 21.35, "PSNR low": 21.349, "PSNR high": 21.351},
+        ]
     )
+    columns = [
+        Column(name="method"), Column(name="photographs"), Column(name="gain", digits=2, head='gain "over" gray'),
+        Column(name="PSNR", digits=3),
+    ]  # fmt: skip
+    compact = compact_table(Table(data=data, columns=columns, caption="").html())
+    lines = compact.split("</tr>")
+    cells = [re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", line) for line in lines[1:3]]
+    assert cells == [["gray", "12", "0.0", "20.070"], ["network", "1,000", "1.3", "21.350"]]
+    assert 'class="ours"' in lines[2]
+    assert 'class="ours"' not in lines[1]
+    assert lines[2].count('class="number"') == 3
+    assert 'data-label="gain &quot;over&quot; gray" class="number">1.3' in lines[2]
 
 
 @pytest.mark.parametrize(("key", "fact"), [("caption", "caption"), ("alt", "alternative")])
