@@ -420,8 +420,8 @@ def averaged_colors(
                 f"{len(similar.colors)} true colors of similar patches, {numbers}."
             ),
             numbers={
-                "mean chroma": round(float(mean_chroma), 1),
-                "chroma of the mean": round(float(chroma_of_mean), 1),
+                "mean chroma": round(float(mean_chroma), 2),
+                "chroma of the mean": round(float(chroma_of_mean), 2),
             },
         ),
         values,

@@ -284,9 +284,8 @@ def _away(claims: Mapping[str, Any] | None) -> str:
     if not effects:
         return ""
     better, count = effects.count("better"), len(effects)
-    if better == count:
-        return f", and it is better than that on photographs of {count} other sources"
-    return f", and better than that on {better or 'none'} of {count} other sources of photographs"
+    sources = f"{better or 'none'} of {count} other source{'' if count == 1 else 's'} of photographs"
+    return f"; it is shown to be better on {sources}"
 
 
 def _published(results: Results) -> Finding:

@@ -59,7 +59,7 @@ class CaptionedOutput:
     def details(self) -> str:
         """Return what `short_figure` leaves out, as HTML: the table with its intervals, the rest of the caption."""
         _, rest = self._caption_parts()
-        intervals = self.body if "<small>" in self.body else ""
+        intervals = self.body if UNCERTAINTY.search(self.body) else ""
         return intervals + (f"<p>{caption_html(self.label, rest)}</p>" if rest else "")
 
     def _caption_parts(self) -> tuple[str, str]:
@@ -249,17 +249,14 @@ def markdown_html(text: str) -> str:
 
 
 def compact_table(table: str) -> str:
-    """Return an HTML table of results without its intervals, each column with the digits that they support.
+    """Return an HTML table of results without uncertainties, each column with the digits that they support.
 
-    A column keeps a digit as long as its unit is at most half the half-width of the narrowest interval. Numbers are
-    aligned on the right, and the row of the network is marked. On a narrow screen each row is a block.
+    A column keeps a digit as long as its unit is at most half of the smallest uncertainty: a standard deviation, or half
+    the width of an interval. Numbers are aligned on the right, and the row of the network is marked. On a narrow
+    screen each row is a block.
     """
     head, *body = (re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in table.split("</tr>")[:-1])
-    cells = [[re.fullmatch(r"(.*?)(?:<br><small>\[(.*)\]</small>)?", cell, re.DOTALL) for cell in row] for row in body]
-    columns = []
-    for column in zip(*cells, strict=True):
-        texts, intervals = [found[1] for found in column if found], [found[2] for found in column if found]
-        columns.append(_rounded(texts, [text for text in intervals if text]))
+    columns = [_rounded(column) for column in zip(*body, strict=True)]
     rows = list(zip(*columns, strict=True))
     classes = [' class="number"' if all(map(NUMBER.fullmatch, column)) else "" for column in columns]
     heads = "".join(
@@ -279,30 +276,34 @@ def compact_table(table: str) -> str:
     )
 
 
-NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+(?: ± [\d.]+)?%?|–|")
+UNCERTAINTY = re.compile(r"<br><small>\[(.*?), (.*?)\]</small>| ± ([\d.]+)")
+"""An interval or a standard deviation in a cell."""
+NUMBER = re.compile(r"[+-]?[\d,]*\.?\d+%?|–|")
 """Text of a cell in a column of numbers."""
 
 
-def _rounded(texts: Sequence[str], intervals: Sequence[str]) -> list[str]:
-    """Return the cells of a column, rounded to the digits that its intervals support; as they are without any."""
+def _rounded(cells: Sequence[str]) -> list[str]:
+    """Return the cells of a column without uncertainties, rounded to the digits that these support."""
     widths = []
-    for interval in intervals:
-        low, high = (float(bound.replace(",", "")) for bound in interval.split(", "))
-        widths.append((high - low) / 2)
-    widths = [width for width in widths if width > 0]
-    if not widths:
-        return list(texts)
-    # The unit 10 ** -digits is at most half of the narrowest half-width
-    digits = max(0, math.ceil(-math.log10(min(widths) / 2)))
-    found = []
-    for text in texts:
-        decimals = len(text.partition(".")[2])
-        if decimals and NUMBER.fullmatch(text):
-            value = round(float(text.replace(",", "")), min(digits, decimals)) + 0.0  # + 0.0: no -0.0
-            found.append(f"{value:{'+' if text.startswith('+') else ''},.{min(digits, decimals)}f}")
-        else:
-            found.append(text)
-    return found
+    for low, high, deviation in (match.groups() for cell in cells for match in UNCERTAINTY.finditer(cell)):
+        bounds = [float(bound.replace(",", "")) for bound in (low, high) if bound]
+        widths.append((bounds[1] - bounds[0]) / 2 if bounds else float(deviation))
+    smallest = min((width for width in widths if width > 0), default=None)
+    texts = [UNCERTAINTY.sub("", cell) for cell in cells]
+    if smallest is None:
+        return texts
+    # The unit 10 ** -digits is at most half of the smallest uncertainty
+    digits = max(0, math.ceil(-math.log10(smallest / 2)))
+    return [_round(text, digits) for text in texts]
+
+
+def _round(text: str, digits: int) -> str:
+    """Return a number with at most so many digits after its decimal point, and other text as it is."""
+    digits = min(digits, len(text.partition(".")[2]))
+    if "." not in text or not NUMBER.fullmatch(text):
+        return text
+    value = round(float(text.replace(",", "")), digits) + 0.0  # + 0.0: no -0.0
+    return f"{value:{'+' if text.startswith('+') else ''},.{digits}f}"
 
 
 def stacked_tables(text: str) -> str:

@@ -35,6 +35,7 @@ from colorlib.companion.steps import steps as all_steps
 from colorlib.companion.story import compare_with_one_color, story
 from colorlib.companion.tables import Column, Table, scored_photographs
 from colorlib.config import config_of_record
+from colorlib.evaluate import NETWORK
 from colorlib.files import write_text
 from colorlib.profiles import PROFILES, PROJECT, Profile, load_profile
 from colorlib.provenance import machines
@@ -198,12 +199,17 @@ def _anchor(step: Step) -> str:
 
 def _section(results: Results, step: Step, claims: Sequence[Mapping[str, Any]]) -> Section:
     notebook = read_notebook(step.executed)
+    # Of several tables the one with the network's row is shown, or the first
+    tables = [output for output in notebook.outputs if not output.png]
+    first = next((table for table in tables if f">{NETWORK}</th>" in table.body), tables[0] if tables else None)
+    shown = [output for output in notebook.outputs if output.png or output is first]
+    details = [output.details() if output in shown else output.figure() for output in notebook.outputs]
     return Section(
         anchor=_anchor(step),
         name=notebook.title,
         finding=finding(results, step.notebook, notebook),
-        figures=[output.short_figure() for output in notebook.outputs],
-        details=[notebook.introduction, *filter(None, (output.details() for output in notebook.outputs))],
+        figures=[output.short_figure() for output in shown],
+        details=[notebook.introduction, *filter(None, details)],
         step=step,
         claims=claims,
     )

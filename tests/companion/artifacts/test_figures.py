@@ -78,6 +78,7 @@ def test_an_example_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
     for name, psnr in expected.items():
         assert f"{name} {psnr}" in shown.caption
         assert psnr in shown.alt
+        assert f"{shown.numbers[name]:.2f} dB" == psnr
     assert shown.label == "Figure 9."
     assert shown.caption.startswith("Noise")
     with Image.open(tmp_path / "e.png") as drawn:
@@ -140,5 +141,7 @@ def test_an_output_has_its_words_in_the_metadata_and_a_visible_caption_follows(t
     assert output.metadata["image/png"] == {
         "alt": "noise & more", "width": 760, "label": "Figure 9.", "caption": "a < b",
     }  # fmt: skip
+    output, _ = outputs_of(replace(figure, numbers={"gray input": 18.62}))
+    assert output.metadata["image/png"]["numbers"] == {"gray input": 18.62}
     assert visible.metadata == {"text/html": {"is_caption": True}}
     assert caption_html("Figure 9.", "a < b") in visible.data["text/html"]

@@ -148,6 +148,8 @@ def test_figures_name_epochs_and_colors(exploration, tmp_path):
         assert f"({a:.0f}, {b:.0f})" in averaged.caption
         assert f"({a:.0f}, {b:.0f})" in averaged.alt
     assert re.search(r"\b2 training\b.* a test\b", averaged.caption)
+    assert f"{averaged.numbers['chroma of the mean']:.0f}" in averaged.caption
+    assert averaged.numbers["chroma of the mean"] <= averaged.numbers["mean chroma"]
     for path in (by_epoch.path, averaged.path):
         with Image.open(path) as figure:
             assert figure.width > 800

@@ -83,20 +83,20 @@ def test_compact_tables_have_the_digits_that_their_intervals_support():
         [
             {"method": "gray", "photographs": "12", "gain": -0.004, "gain low": -0.4, "gain high": 0.4, "PSNR": 20.07},
             {"method": "network", "photographs": "1,000", "gain": 1.28, "gain low": 0.93, "gain high": 1.62}
-            | {"PSNR": 21.35, "PSNR low": 21.349, "PSNR high": 21.351},
+            | {"PSNR": 21.35, "PSNR low": 21.349, "PSNR high": 21.351, "SSIM": 0.91234, "SSIM sd": 0.03},
         ]
     )
     columns = [
         Column(name="method"), Column(name="photographs"), Column(name="gain", digits=2, head='gain "over" gray'),
-        Column(name="PSNR", digits=3),
+        Column(name="PSNR", digits=3), Column(name="SSIM", digits=4),
     ]  # fmt: skip
     compact = compact_table(Table(data=data, columns=columns, caption="").html())
     lines = compact.split("</tr>")
     cells = [re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", line) for line in lines[1:3]]
-    assert cells == [["gray", "12", "0.0", "20.070"], ["network", "1,000", "1.3", "21.350"]]
+    assert cells == [["gray", "12", "0.0", "20.070", "–"], ["network", "1,000", "1.3", "21.350", "0.91"]]
     assert 'class="ours"' in lines[2]
     assert 'class="ours"' not in lines[1]
-    assert lines[2].count('class="number"') == 3
+    assert lines[2].count('class="number"') == 4
     assert 'data-label="gain &quot;over&quot; gray" class="number">1.3' in lines[2]
 
 

@@ -11,13 +11,14 @@ import nbformat
 import pandas as pd
 import pytest
 from helpers.html import Page, words
-from helpers.results import IMAGES, judged, make_results
+from helpers.results import IMAGES, edit_outputs, judged, make_results, outputs_of
 
 from colorlib.companion.claims import claims
 from colorlib.companion.claims.text import MARKS
 from colorlib.companion.report import page as report
 from colorlib.companion.results import Results
 from colorlib.companion.steps import steps
+from colorlib.companion.tables import Column, Table
 from colorlib.files import write_json
 from colorlib.profiles import PROJECT, Profile, load_profile
 
@@ -232,6 +233,21 @@ def test_every_figure_and_table_has_its_caption(profile):
     assert Page(page).pictures[1]["alt"] == picture.metadata["image/png"]["alt"]
     assert picture.metadata["image/png"]["caption"] in captions[1]
     assert str(Page(page).pictures[1]["src"]).endswith(picture.data["image/png"].replace("\n", ""))
+
+
+def test_of_several_tables_the_one_with_the_network_is_shown(profile):
+    def tables(page: str) -> list[int]:
+        """Number of tables of the section outside of its fold and in it."""
+        (section,) = re.findall(r'<section aria-labelledby="table1">.*?</section>', page, flags=re.DOTALL)
+        open_part, fold = section.split("<details>", 1)
+        return [part.count("<table") for part in (open_part, fold)]
+
+    assert tables(build(profile)) == [1, 1], "with intervals in the fold"
+    path = profile.results / "notebooks" / "05_table1.ipynb"
+    other = Table(data=pd.DataFrame([{"method": "gray"}]), columns=[Column(name="method")], caption="Another.")
+    edit_outputs(path, lambda outputs: outputs.__setitem__(slice(0, 0), outputs_of(other)))
+    assert tables(build(profile)) == [1, 2]
+    assert '<tr role="row" class="ours">' in build(profile)
 
 
 def provenance(page: str) -> dict[str, list[str]]:
