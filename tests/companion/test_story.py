@@ -86,7 +86,7 @@ def test_it_is_the_same_in_three_places():
     text = told(results.profile)
     assert f"-->\n{text}\n<!-- end -->" in page.README.read_text(encoding="utf-8")
     template = (page.TEMPLATES / "report" / "report.html.j2").read_text(encoding="utf-8")
-    assert template.index("{{ story }}") < template.index("in summary")
+    assert template.index("{{ story }}") < template.index("{{ errors }}")
     article = (PROJECT / "paper" / "companion.typ").read_text(encoding="utf-8")
     assert article.index("rich(d.story)") < article.index("= The paper")
 

@@ -63,10 +63,11 @@ class CaptionedOutput:
         return intervals + (f"<p>{caption_html(self.label, rest)}</p>" if rest else "")
 
     def _caption_parts(self) -> tuple[str, str]:
-        if len(self.caption) <= LONG_CAPTION:
-            return self.caption, ""
-        first, *rest = re.split(r"(?<=\.)(?<!Sec\.) (?=[A-Z0-9])", self.caption, maxsplit=1)
-        return first, "".join(rest)
+        """Return what of the caption stands below the figure, and what is folded: of intervals and of a long one."""
+        sentences = re.split(r"(?<=\.)(?<!Sec\.) (?=[A-Z0-9])", self.caption)
+        shown = sentences[:1] if len(self.caption) > LONG_CAPTION else sentences
+        shown = [sentence for sentence in shown if not sentence.startswith("In brackets")]
+        return " ".join(shown), " ".join(sentence for sentence in sentences if sentence not in shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,8 +252,8 @@ def markdown_html(text: str) -> str:
 def compact_table(table: str) -> str:
     """Return an HTML table of results without uncertainties, each column with the digits that they support.
 
-    A column keeps a digit as long as its unit is at most half of the smallest uncertainty: a standard deviation, or half
-    the width of an interval. Numbers are aligned on the right, and the row of the network is marked. On a narrow
+    A column keeps a digit as long as its unit is at most half of the smallest uncertainty: a standard deviation, or
+    half the width of an interval. Numbers are aligned on the right, and the row of the network is marked. On a narrow
     screen each row is a block.
     """
     head, *body = (re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in table.split("</tr>")[:-1])

@@ -167,7 +167,7 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
         config=config_of_record(results.records[0]),
         opening=opening(results, claims),
         story=story(results, claims),
-        summary=_summary(profile, claims),
+        errors=_errors_sentence(profile),
         picture=first.figures.pop(0) if first else "",
         headline=[claim for name in HEADLINE for claim in results_claims + definitions if claim["id"] == name],
         results=[*shown_results, *_hints_section(results), _one_color_section(results)],
@@ -277,9 +277,8 @@ def _source(records: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(dict.fromkeys(record["source"][:16] for record in records))
 
 
-def _summary(profile: Profile, claims: Mapping[str, Any] | None) -> list[str]:
-    """Return two sentences: the number of each verdict; the errors of network, best baseline and paper."""
-    judged = text.counts_sentence(claims) if claims else "The paper's claims were not judged on this profile."
+def _errors_sentence(profile: Profile) -> str:
+    """Return a sentence with the errors of network, best baseline and paper."""
     path = files(profile, "table1")[0]
     if not path.is_file():
         raise ValueError(f"{path} does not exist; run `make table1 PROFILE={profile.name}` first")
@@ -294,13 +293,12 @@ def _summary(profile: Profile, claims: Mapping[str, Any] | None) -> list[str]:
             f"{row['MSE low']:.4f} to {row['MSE high']:.4f})"
         )
 
-    return [
-        judged,
+    return (
         f"On the {int(network['images'])} test photographs of {profile.photos} the network reaches {error(network)} "
         f"after {int(network['updates']):,} updates; the best baseline ({baseline['method']}) reaches "
         f"{error(baseline)}; the paper gives {paper['MSE']:g} ({paper['PSNR of MSE']:g} dB) for photographs that it "
-        "does not name.",
-    ]
+        "does not name."
+    )
 
 
 def _groups(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -383,7 +381,8 @@ def _story_text(profile: Profile) -> str:
 
 def _summary_text(profile: Profile) -> str:
     claims = text.read_verdicts(files(profile, "claims")[0], profile.name)
-    return " ".join(_summary(profile, claims)) + "\n"
+    judged = text.counts_sentence(claims) if claims else "The paper's claims were not judged on this profile."
+    return f"{judged} {_errors_sentence(profile)}\n"
 
 
 def _headline_table(profile: Profile) -> str:

@@ -65,7 +65,7 @@ def test_figures_and_tables_are_read_with_the_words_of_their_metadata(tmp_path):
 
 def test_long_captions_and_intervals_are_folded(tmp_path):
     data = pd.DataFrame([{"method": "network", "MSE": 0.00731, "MSE low": 0.0064, "MSE high": 0.0083}])
-    caption = "What to see, in Sec. III. " + "How it was measured. " * 20
+    caption = "What to see, in Sec. III. In brackets: an interval. " + "How it was measured. " * 20
     table = Table(data=data, columns=[Column(name="method"), Column(name="MSE", digits=4)], caption=caption.strip())
     (read,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(table))).outputs
     assert "0.0073" in read.short_figure()
@@ -76,6 +76,10 @@ def test_long_captions_and_intervals_are_folded(tmp_path):
     (short,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(TABLE))).outputs
     assert words(short.short_figure()).endswith(TABLE.caption)
     assert short.details() == "", "nothing was left out"
+    brief = replace(table, caption="What to see. In brackets: an interval. More to see.")
+    (read,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(brief))).outputs
+    assert words(read.short_figure()).endswith("What to see. More to see.")
+    assert words(read.details()).endswith("In brackets: an interval.")
 
 
 def test_compact_tables_have_the_digits_that_their_intervals_support():
