@@ -117,6 +117,8 @@ def page_inputs(profile: Profile, steps: Sequence[Step]) -> list[Path]:
         *(profile.run(seed) / "history.csv" for seed in profile.seeds),
         *files(profile, "data", "outlook"),
         *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
+        # It decides whether that profile's report has a section on the outlook, to which claims link.
+        other_profile(profile, "cpu").sweep("outlook") / "summary.csv",
         DEVIATIONS,
         *_speed_tables(),
         *sorted((TEMPLATES / "report").iterdir()),
@@ -247,7 +249,7 @@ def _exhibit(claim: Mapping[str, Any], profile: Profile, anchors: Sequence[str])
     if owner[1] == profile.name:
         return f"#{names[-1]}" if names[-1] in anchors else ""
     other = other_profile(profile, owner[1])
-    shown = any(_anchor(step) == names[-1] and step.executed.is_file() for step in all_steps(other))
+    shown = names[-1] in [_anchor(step) for step in all_steps(other)]
     return f"../{owner[1]}/report.html#{names[-1]}" if shown else ""
 
 

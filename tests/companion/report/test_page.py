@@ -19,7 +19,7 @@ from colorlib.companion.report import page as report
 from colorlib.companion.results import Results
 from colorlib.companion.steps import steps
 from colorlib.companion.tables import Column, Table
-from colorlib.files import write_json
+from colorlib.files import write_json, write_text
 from colorlib.profiles import PROJECT, Profile, load_profile
 
 
@@ -101,7 +101,7 @@ def test_claims_and_exhibits_link_to_each_other(profile):
     commands = {
         "test-mse": "make table1 PROFILE=cpu",
         "psnr": "colorlib reproduce --profile cpu --only 03_figure1",
-        "gan": "make figure1 PROFILE=paper",
+        "gan": "make sweep SWEEP=outlook PROFILE=paper",
     }
     for entry in content["claims"]:
         entry["command"] = commands.get(entry["id"], "")
@@ -109,15 +109,13 @@ def test_claims_and_exhibits_link_to_each_other(profile):
     page = build(profile)
     assert 'href="#table1"' in row(page, "test-mse")
     assert 'href="#figure1"' in row(page, "psnr")
-    assert "href" not in row(page, "gan"), "that profile's figure does not exist here"
+    assert "href" not in row(page, "gan"), "that profile has no such sweep here"
     sections = dict(re.findall(r'<section aria-labelledby="([\w-]+)">(.*?)</section>', page, flags=re.DOTALL))
     assert 'href="#claim-test-mse"' in sections["table1"]
     assert 'href="#claim-psnr"' in sections["figure1"]
     assert "claim-test-mse" not in sections["figure1"]
-    executed = profile.results.parent / "paper" / "notebooks" / "03_figure1.ipynb"
-    executed.parent.mkdir(parents=True)
-    executed.write_text("{}")
-    assert 'href="../paper/report.html#figure1"' in row(build(profile), "gan")
+    write_text(profile.results.parent / "paper" / "sweeps" / "outlook" / "summary.csv", "")
+    assert 'href="../paper/report.html#outlook"' in row(build(profile), "gan")
 
 
 def test_verdicts_have_words_and_signs(profile):
@@ -391,7 +389,10 @@ def test_the_inputs_are_notebooks_results_and_templates(profile):
     inputs = {path.name for path in report.page_inputs(profile, steps(profile))}
     executed = {path.name for path in (profile.results / "notebooks").iterdir()}
     assert (
-        executed | {"run.json", "claims.json", "table1.csv", "deviations.md", "report.html.j2", "style.css"} <= inputs
+        executed
+        | {"run.json", "history.csv", "baselines.json", "claims.json", "table1.csv", "hints.csv", "hints.json"}
+        | {"summary.csv", "deviations.md", "report.html.j2", "style.css", "ledger.js"}
+        <= inputs
     )
 
 
