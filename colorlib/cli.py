@@ -564,16 +564,13 @@ def paper(options: argparse.Namespace) -> int:
 
 def page(options: argparse.Namespace) -> int:
     """Write the page that colors a photograph in a browser, and the list of committed files that it stands in."""
-    from colorlib.companion.page.build import write_look_up_table, write_page
+    from colorlib.companion.page.build import write_page
     from colorlib.companion.page.examples import write_examples
     from colorlib.companion.pipeline import write_manifest
     from colorlib.companion.steps import LIGHTWEIGHT, files
     from colorlib.profiles import load_profile, path_and_link
 
     profile = load_profile(LIGHTWEIGHT)
-    (table,) = files(profile, "look_up_table")
-    if not table.is_file():
-        write_look_up_table(profile)
     if not files(profile, "examples")[0].is_file():
         write_examples(profile)
     print(path_and_link(write_page(profile)))

@@ -236,7 +236,12 @@ def fit_look_up_table(photos: Sequence[Pixels]) -> Colorize:
         sums = torch.stack([torch.bincount(level, weights=channel, minlength=LEVELS) for channel in values], dim=1)
         total += sums / level.numel()
         weight += counts / level.numel()
-    table = _mean_or_interpolated(total, weight).float()
+    return look_up(_mean_or_interpolated(total, weight))
+
+
+def look_up(table: Tensor) -> Colorize:
+    """Return a look-up table as a function: the row of `table`, `(LEVELS, 3)` sRGB in [0, 1], of each pixel's L."""
+    table = table.float()
 
     def colored(light: Tensor) -> Tensor:
         return table[_level(light).squeeze(-3)].movedim(-1, -3)

@@ -17,7 +17,7 @@ from torch import Tensor
 from colorlib import rng
 from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness, to_bytes
-from colorlib.colorizers import BASELINES, Colorize, load_run, with_true_lightness
+from colorlib.colorizers import BASELINES, LEVELS, Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
 from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops, shrink
 from colorlib.device import all_gather, is_main_process, shard
@@ -359,6 +359,31 @@ def read_baseline_losses(path: Path) -> dict[str, float]:
     content = read_json(path, {"validation_mse": dict.fromkeys(BASELINES, float)}, fix="run `make reproduce`")
     losses: dict[str, float] = content["validation_mse"]
     return losses
+
+
+def look_up_table_csv(photos: str) -> str:
+    """Return the look-up table of `baseline_methods` as CSV: red, green and blue of `LEVELS` equal steps of L."""
+    light = torch.linspace(0.0, 100.0, LEVELS).reshape(1, 1, 1, LEVELS)
+    levels = baseline_methods(photos)["look-up table"](light)[0, :, 0].T
+    rows = [f"{100 * level / (LEVELS - 1):.4f},{','.join(f'{v:.6f}' for v in rgb)}" for level, rgb in enumerate(levels)]
+    return "\n".join(["L,red,green,blue", *rows, ""])
+
+
+def read_look_up_table(path: Path) -> Tensor:
+    """Return the look-up table in a file of `look_up_table_csv`: sRGB in [0, 1] of each level, `(LEVELS, 3)` float64.
+
+    Raises:
+        ValueError: the file is missing or damaged; the message names it.
+    """
+    fix = f"run `make reproduce PROFILE={path.parent.name}`"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rgb = np.array([[float(row[name]) for name in ("red", "green", "blue")] for row in csv.DictReader(file)])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); {fix}") from error
+    if rgb.shape != (LEVELS, 3) or not ((rgb >= 0) & (rgb <= 1)).all():
+        raise ValueError(f"{path} has not {LEVELS} rows of RGB in [0, 1]; delete it and {fix}")
+    return torch.from_numpy(rgb)
 
 
 def score_run(

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import io
 import json
 import shutil
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from colorlib.companion.steps import files, inputs
 from colorlib.companion.tables import Column, Table
 from colorlib.config import RunConfig, as_json, did_you_mean
-from colorlib.profiles import PROJECT, Profile, display_path, load_profile, root_folder
+from colorlib.profiles import PROJECT, Profile, display_path, load_profile
 from colorlib.provenance import machine
 from colorlib.runs import Epoch, Notice, Run, Update, epoch_of_row
 
@@ -101,14 +103,13 @@ def figures_folder(folder: Path, root: str) -> Path:
     return folder.parents[1] / "results" / SCRATCH / "figures" / folder.name if root == SCRATCH else folder
 
 
-def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Path:
-    """Return the directory of a run: `run` below `root`, or, where that is empty, one named by a hash of the settings.
+def run_directory(run: str, config: RunConfig, mode: str) -> Path:
+    """Return the directory of a run: `run`, or, where that is empty, one in results/scratch named by its settings.
 
     Args:
-        run: a path, relative to `root`.
+        run: a path, absolute or relative to the checkout.
         config: the run's settings.
         mode: a row of `MODES`.
-        root: a folder; empty for the checkout.
 
     Raises:
         ValueError: there is no such mode, or `run` is not a text.
@@ -119,9 +120,9 @@ def run_directory(run: str, config: RunConfig, mode: str, root: str = "") -> Pat
     if mode not in MODES:
         raise ValueError(f"mode={mode!r}: choose from {', '.join(MODES)}")
     if run:
-        return root_folder(root) / run
+        return PROJECT / run
     digest = hashlib.sha256(json.dumps(as_json(config), sort_keys=True).encode()).hexdigest()
-    return root_folder(root) / "results" / "scratch" / f"run-{digest[:10]}"
+    return PROJECT / "results" / SCRATCH / f"run-{digest[:10]}"
 
 
 def recorded_epochs(path: Path) -> Iterator[Epoch]:
@@ -150,6 +151,23 @@ def where(thing: Callable[..., Any]) -> str:
     path = Path(inspect.getsourcefile(thing) or "")
     names = ", ".join(name for name in inspect.signature(thing).parameters if name != "self")
     return f"{display_path(path)}: {thing.__qualname__}({names})"
+
+
+def show_finding(sentence: str) -> None:
+    """Display a heading: a result in one sentence, which the cell computed."""
+    from IPython.display import display
+
+    display({"text/markdown": f"## {sentence}"}, raw=True, metadata={})
+
+
+def show_axes(axes: Axes) -> None:
+    """Display the figure of axes that a reader changed."""
+    from IPython.display import Image, display
+
+    figure, buffer = axes.get_figure(root=True), io.BytesIO()
+    assert figure is not None
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    display(Image(buffer.getvalue(), width=760))
 
 
 def show(sentences: Sequence[str], table: Table | None) -> None:

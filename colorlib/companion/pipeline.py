@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from colorlib.colorizers import BASELINES, load_run
+from colorlib.colorizers import BASELINES, load_run, look_up
 from colorlib.companion.artifacts import datasets, figures, hints, lightweight, outlook, published, table1
 from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
@@ -22,18 +22,26 @@ from colorlib.companion.page.build import write_page
 from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.report.page import page_files, page_inputs, write_report
 from colorlib.companion.results import Results
-from colorlib.companion.steps import LIGHTWEIGHT, TRAINING, Step, compared_profiles, files, inputs, shown_steps
+from colorlib.companion.steps import (
+    LIGHTWEIGHT,
+    TRAINING,
+    Step,
+    compared_profiles,
+    files,
+    inputs,
+    look_up_table_file,
+    shown_steps,
+)
 from colorlib.companion.sweeps.run import RECORD
 from colorlib.companion.sweeps.spec import SWEEPS
 from colorlib.companion.sweeps.summary import summary_files, write_summary
 from colorlib.companion.tables import read_rows
 from colorlib.device import prepare
-from colorlib.evaluate import read_baseline_losses, read_scores, rebuild_metrics
+from colorlib.evaluate import read_baseline_losses, read_look_up_table, read_scores, rebuild_metrics
 from colorlib.files import sha256, sha256_of_names, unchanged, write_json, write_text
 from colorlib.photos.registry import ensure_photos, split_digests
 from colorlib.profiles import (
     NOTEBOOKS,
-    PROJECT,
     Profile,
     changes_text,
     display_path,
@@ -78,9 +86,9 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
         figures.loss_curve(runs, losses, *files(profile, "figure1"))
 
     def examples() -> None:
-        colorize, baseline = load_run(runs[0]), figures.best_baseline(profile)
+        colorize, table = load_run(runs[0]), look_up(read_look_up_table(look_up_table_file(profile)))
         for name in EXAMPLES:
-            figures.paper_example(name, colorize, baseline, profile.figures)
+            figures.paper_example(name, colorize, table, profile.figures)
 
     makers: dict[str, Callable[[], object]] = {
         "scores": partial(table1.write_scores, results, rescore=False),
@@ -295,7 +303,7 @@ def _train(profile: Profile, step: Step, label: str, *, force: bool) -> None:
         copy.rename(folder)
     executed = folder.with_name(step.executed.name)
     trained = [folder / path.name for path in step.outputs]
-    where = {"run": folder.relative_to(profile.root or PROJECT).as_posix(), "mode": "restart"}
+    where = {"run": display_path(folder), "mode": "restart"}
     execution = Execution(
         notebook=NOTEBOOKS / step.notebook,
         output=executed,

@@ -11,7 +11,7 @@ from typing import Any
 from colorlib.companion.notebooks import code_cells
 from colorlib.companion.paper import EXAMPLES
 from colorlib.evaluate import baselines_file
-from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile
+from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, display_path, load_profile
 from colorlib.provenance import imports_of
 from colorlib.runs import Run, score_files
 
@@ -39,7 +39,7 @@ RUN_FILES = ("run.json", "history.csv", "weights.safetensors", "metrics.json", "
 
 FILES: dict[str, tuple[str, ...]] = {
     "method": ("figures/method_channels.png", "figures/method_updates.png"),
-    "data": ("results/data.json", "results/baselines.json"),
+    "data": ("results/data.json", "results/baselines.json", "results/look_up_table.csv"),
     "data_crops": ("figures/data_crops.png",),
     "figure1": ("figures/figure1_loss_curve.png",),
     "figures2_3": tuple(f"figures/{name}.png" for name in EXAMPLES),
@@ -56,7 +56,6 @@ FILES: dict[str, tuple[str, ...]] = {
     "explore": ("figures/explore_arrival.png", "figures/explore_averaged.png"),
     "claims": ("results/claims.json", "results/claims.md", "results/verdicts.md"),
     "report": ("results/report.html",),
-    "look_up_table": ("results/look_up_table.csv",),
     "examples": ("results/examples.json",),
     "page": ("results/colorize.html",),
 }
@@ -71,6 +70,11 @@ def files(profile: Profile, *results: str) -> tuple[Path, ...]:
         folder, _, inner = name.partition("/")
         found.append(folders[folder] / inner)
     return tuple(found)
+
+
+def look_up_table_file(profile: Profile) -> Path:
+    """Return the file of the baseline "look-up table", fitted to the training photographs of a profile."""
+    return files(profile, "data")[2]
 
 
 def check_files(profile: Profile, *results: str) -> None:
@@ -99,7 +103,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
     kept_weights = [Run(runs[0]).epoch_weights(epoch) for epoch in profile.config.keep_epochs]
     found: dict[str, Sequence[Path]] = {
         "figure1": [*(run / "history.csv" for run in runs), *files(profile, "data")],
-        "figures2_3": [*first_network, files(profile, "data")[1]],
+        "figures2_3": [*first_network, look_up_table_file(profile)],
         # Without photographs, the baselines' rows are taken from the file itself.
         "scores": [*files(profile, "scores"), *(run / "per_image.csv" for run in runs), *files(profile, "data")],
         "table1": [
@@ -284,14 +288,14 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     found += [
         step(
             "01_data", "data", "data_crops",
-            given={"photos": profile.photos, "crop_size": profile.config.crop_size}, photos=photos,
+            given={name: getattr(profile.config, name) for name in ("photos", "crop_size", "view")}, photos=photos,
         ),
-        *(_training_step(profile, seed, root, train=train) for seed in profile.seeds),
+        *(_training_step(profile, seed, train=train) for seed in profile.seeds),
     ]  # fmt: skip
     if papers_method:
         found += [
             step("03_figure1", "figure1", given=seeds),
-            step("04_figures2_3", "figures2_3", given=first, photos=photos),
+            step("04_figures2_3", "figures2_3", given=first),
         ]
     found.append(step("05_table1", "scores", "table1", given=seeds, photos=photos, scores="scores"))
     if papers_method and profile.photos != "bundled":  # profiles on bundled photographs need no download
@@ -311,7 +315,7 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
     return found
 
 
-def _training_step(profile: Profile, seed: int, root: str, *, train: bool) -> Step:
+def _training_step(profile: Profile, seed: int, *, train: bool) -> Step:
     """Return the step that shows the run of one seed, after training it if `train` is True.
 
     The executed copy is that of showing, so it is the same wherever the run was trained.
@@ -322,10 +326,9 @@ def _training_step(profile: Profile, seed: int, root: str, *, train: bool) -> St
         notebook=TRAINING,
         parameters={
             **{name: getattr(config, name) for name in profile.settings},
-            "run": run.relative_to(profile.root or PROJECT).as_posix(),
+            "run": display_path(run),
             "seed": seed,
             "mode": "show",
-            "root": root,
         },
         executed=profile.results / "notebooks" / f"02_train_seed-{seed}.ipynb",
         outputs=tuple(run / name for name in RUN_FILES) if train else (),

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from colorlib.companion import reproduce as reproduction
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.steps import RUN_FILES, files, steps
 from colorlib.files import write_text
 from colorlib.photos.download import UnreachableError
@@ -417,14 +418,15 @@ def test_papermill_alone_runs_the_training_notebook_anywhere_into_its_own_run(cl
     assert git(clone, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("name", ["03_figure1", "05_table1"])
+@pytest.mark.parametrize("name", ["03_figure1", "04_figures2_3", "05_table1"])
 @pytest.mark.slow
 def test_a_notebook_alone_rebuilds_committed_files_in_a_scratch_folder_without_photographs(clone, tmp_path, name):
-    """As in JupyterLab in a fresh clone, with the default parameters. 04_figures2_3 fits a baseline to photographs."""
+    """As in JupyterLab in a fresh clone, with the default parameters."""
     for folder in ("results/paper", "figures/paper"):
         shutil.copytree(PROJECT / folder, clone / folder, dirs_exist_ok=True)
     made = {
         "03_figure1": ["figures/paper/figure1_loss_curve.png"],
+        "04_figures2_3": [f"figures/paper/{example}.png" for example in EXAMPLES],
         "05_table1": ["results/paper/table1.csv", "results/paper/table1.md", "results/paper/per_image.csv"],
     }[name]
     before = {path: path.stat().st_mtime_ns for path in (clone / "results/paper").rglob("*")}

@@ -1,5 +1,7 @@
 """The notebooks of a profile: their order, parameters, outputs and inputs."""
 
+import dataclasses
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from colorlib.companion import steps as steps_module
-from colorlib.companion.notebooks import check_parameters
+from colorlib.companion.notebooks import check_parameters, parameters_of
 from colorlib.companion.steps import (
     COMPARED,
     FILES,
@@ -25,6 +27,8 @@ from colorlib.companion.steps import (
     shown_steps,
     steps,
 )
+from colorlib.config import RunConfig
+from colorlib.evaluate import baseline_losses
 from colorlib.files import write_text
 from colorlib.profiles import NOTEBOOKS, PROFILES, PROJECT, Profile, load_profile, training_folder
 from colorlib.provenance import imported_modules
@@ -197,8 +201,8 @@ def test_training_writes_the_files_of_a_run(tmp_path: Path):
     assert trained.photos == (profile.photos,)
     assert set(shown.inputs) == {run / name for name in RUN_FILES}
     assert (shown.parameters["mode"], shown.run, shown.outputs, shown.photos) == ("show", None, (), ())
-    assert trained.parameters["run"] == "results/smoke/seed-0"
-    assert trained.parameters["root"] == str(tmp_path)
+    assert trained.parameters["run"] == str(run)
+    assert step_of(load_profile("smoke"), "02_train_seed-0").parameters["run"] == "results/smoke/seed-0"
 
 
 @pytest.mark.parametrize("name", ["smoke", "cpu", "paper", "cpu-bundled"])
@@ -206,7 +210,29 @@ def test_parameters_are_those_of_the_notebooks(name: str):
     profile = load_profile(name, seeds=(0, 3))
     for step in (*steps(profile), *steps(profile, train=False)):
         check_parameters(NOTEBOOKS / step.notebook, step.parameters)
-        assert step.parameters["root"] == ""
+        assert step.parameters.get("root", "") == ""
+
+
+CHANGED = {
+    "photos": "bundled", "target": "lab", "network": "scene-unet", "objective": "l1", "epochs": 3,
+    "crops_per_epoch": 48, "crop_size": 64, "view": 96, "batch_size": 8, "learning_rate": 1e-4, "weight_decay": 0.1,
+    "flip_probability": 0.25, "turn_probability": 0.5, "schedule": "cosine", "ema": 0.9, "precision": "bfloat16",
+}  # fmt: skip
+"""Settings of a run, each but the photographs another than its default."""
+
+
+def test_settings_of_a_profile_reach_every_notebook_that_has_them_as_parameters(tmp_path: Path):
+    fields = {field.name for field in dataclasses.fields(RunConfig)} - {"keep_epochs"}
+    assert fields == {*CHANGED, "seed"}
+    profile = Profile(name="changed", settings=CHANGED, seeds=(3,), root=tmp_path)
+    config = profile.run_config(3)
+    for step in steps(profile):
+        known = parameters_of(NOTEBOOKS / step.notebook)
+        for name in fields & known.keys():
+            assert step.parameters[name] == getattr(config, name), f"{step.notebook}: {name}"
+    # Training needs all of them; the baselines are measured on what the training validates on
+    assert fields <= parameters_of(NOTEBOOKS / "02_train.ipynb").keys()
+    assert {*inspect.signature(baseline_losses).parameters} <= parameters_of(NOTEBOOKS / "01_data.ipynb").keys()
 
 
 def test_a_run_is_trained_in_a_folder_that_git_ignores_and_no_glob_of_runs_finds(tmp_path: Path):

@@ -23,7 +23,7 @@ from colorlib.companion.results import Results
 from colorlib.companion.steps import Step, files, steps
 from colorlib.companion.tables import Column, Table
 from colorlib.config import as_json
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, look_up_table_csv
 from colorlib.files import write_bytes, write_json, write_text
 from colorlib.metrics import Score
 from colorlib.profiles import NOTEBOOKS, PROJECT, Profile, load_profile
@@ -133,10 +133,11 @@ def _write_runs(profile: Profile) -> None:
         for seed in profile.seeds
     }
     write_per_image(profile, baselines, networks)
-    data, losses = files(profile, "data")
+    data, losses, table = files(profile, "data")
     splits = [{"split": name, "photographs": IMAGES, "sha256": f"{name:f<16}"} for name in digests]
     write_json(data, {"photos": "bsds500", "terms": "free; cite them", "splits": splits})
     write_json(losses, {"validation_mse": {"gray": 0.0074, "mean chroma": 0.0055, "look-up table": 0.0054}})
+    write_text(table, look_up_table_csv("bundled"))
 
 
 # Executed notebooks

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from colorlib.colorizers import load_run
+from colorlib.colorizers import load_run, look_up
 from colorlib.companion.artifacts import figures
 from colorlib.companion.artifacts.table1 import table1, write_scores
 from colorlib.companion.claims.claims import judge_claims, read_claims
@@ -14,7 +14,7 @@ from colorlib.companion.pipeline import write_manifest
 from colorlib.companion.results import Results
 from colorlib.companion.steps import files
 from colorlib.device import prepare
-from colorlib.evaluate import baseline_losses, score_run
+from colorlib.evaluate import baseline_losses, look_up_table_csv, read_look_up_table, score_run
 from colorlib.files import write_json, write_text
 from colorlib.profiles import Profile
 from colorlib.trainer import train
@@ -42,16 +42,17 @@ def make_tiny_profile(root: Path) -> Profile:
     for _ in score_run(run, device=prepare("cpu")):
         pass
     losses = baseline_losses("bundled", 16)
-    data, baselines = files(profile, "data")
+    data, baselines, table = files(profile, "data")
     write_json(data, {"photos": "bundled"})
     write_json(baselines, {"validation_mse": losses})
+    write_text(table, look_up_table_csv("bundled"))
     results = Results(profile)
     write_scores(results, rescore=True)
     table1(results)
     figures.loss_curve([run], losses, *files(profile, "figure1"))
     figures.data_crops(profile.figures, 16)
     for name in EXAMPLES:
-        figures.paper_example(name, load_run(run), figures.best_baseline(profile), profile.figures)
+        figures.paper_example(name, load_run(run), look_up(read_look_up_table(table)), profile.figures)
     write_some_claims(results)
     write_manifest(profile)
     return profile

@@ -199,6 +199,7 @@ def _dot_plot(data: pd.DataFrame, profile: Profile) -> Illustration:
         save(figure, path)
     return Illustration(
         path=path,
+        figure=figure,
         label="On which photographs?",
         caption=(
             "Mean squared error of the baselines and of the paper's network on the test photographs of each source. "

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,15 +20,12 @@ from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorizers import Colorize
 from colorlib.companion import paper
 from colorlib.companion.paper import EXAMPLES
-from colorlib.companion.steps import files
 from colorlib.companion.tables import show_captioned
 from colorlib.data import Augmentation, TrainingPhotos
-from colorlib.evaluate import baseline_methods, read_baseline_losses
 from colorlib.files import write_bytes
 from colorlib.metrics import mse, psnr_of
 from colorlib.photos import open_photos
 from colorlib.photos.decode import Photo
-from colorlib.profiles import Profile
 from colorlib.runs import Run
 
 SETTINGS: Any = {
@@ -61,6 +59,15 @@ class Illustration:
     """Alternative text: the content of the figure for readers who cannot see it."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Numbers of the figure that the heading of its section in the report is computed from."""
+    figure: Figure | None = field(default=None, compare=False)
+    """The figure as drawn, so that a reader can go on with its axes; None where only its file is known."""
+    data: pd.DataFrame | None = field(default=None, compare=False)
+    """Numbers that the figure shows, where no table has them."""
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The axes of the figure, from left to right."""
+        return self.figure.axes if self.figure else []
 
     def show(self) -> None:
         """Display the figure in a notebook, 760 pixels wide, its caption below."""
@@ -145,6 +152,7 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
     final = f"{training.mean(0)[-1]:.4f} in training and {validation.mean(0)[-1]:.4f} in validation"
     return Illustration(
         path=path,
+        figure=figure,
         label="Figure 1.",
         caption=(
             f"Loss over {len(epochs)} epochs ({updates:,} updates; {seeds}). Training: mean over the epoch's augmented "
@@ -207,30 +215,30 @@ def _label_ends(axes: Axes, labels: Mapping[str, tuple[float, str]], x: float) -
 
 
 def example(
-    photo: Photo, colorize: Colorize, baseline: tuple[str, Colorize], path: Path, *, number: str, subject: str
+    photo: Photo, colorize: Colorize, table: Colorize, path: Path, *, number: str, subject: str
 ) -> Illustration:
-    """Draw gray input, ground truth, prediction and a baseline side by side, each with its PSNR (Sec. IV.B).
+    """Draw gray input, ground truth, prediction and look-up table side by side, each with its PSNR (Sec. IV.B).
 
     Args:
         photo: a photograph that was not trained on.
         colorize: the network that predicts its colors.
-        baseline: the name of a baseline, and the baseline: what can be had without a network.
+        table: the baseline "look-up table": the best colors that a single pixel's L determines.
         path: the PNG file.
         number: the figure's number in the caption, for example `Figure 2`.
         subject: the subject of the photograph, in words.
     """
     truth = torch.from_numpy(photo.load()).permute(2, 0, 1)
     light = lightness(truth).unsqueeze(0)
-    name, fitted = baseline
     pictures = {
         "gray input": to_bytes(gray_rgb(light)[0]),
         "ground truth": truth,
         "prediction": to_bytes(colorize(light)[0]),
-        name: to_bytes(fitted(light)[0]),
+        "look-up table": to_bytes(table(light)[0]),
     }
-    numbers = {
-        title: round(psnr_of(mse(picture, truth)), 2) for title, picture in pictures.items() if title != "ground truth"
-    }
+    colored = [title for title in pictures if title != "ground truth"]
+    data = pd.DataFrame({"picture": colored, "MSE": [mse(pictures[title], truth) for title in colored]})
+    data["PSNR"] = [psnr_of(value) for value in data["MSE"]]
+    numbers = {title: round(psnr, 2) for title, psnr in zip(colored, data["PSNR"], strict=True)}
     scores = {title: f"{number:.2f} dB" for title, number in numbers.items()}
     height, width = truth.shape[1:]
     with style():
@@ -246,37 +254,28 @@ def example(
     listed = ", ".join(f"{title} {score}" for title, score in scores.items())
     return Illustration(
         path=path,
+        figure=figure,
+        data=data,
         label=f"{number}.",
         caption=(
-            f"{subject[0].upper()}{subject[1:]}: gray input (L of CIE LAB), ground truth, prediction, {name} (the best "
-            f"baseline on the validation photographs). PSNR on 8-bit RGB: {listed}. The photograph was not trained on."
+            f"{subject[0].upper()}{subject[1:]}: gray input (L of CIE LAB), ground truth, prediction, look-up "
+            f"table (for each L the mean color of the training pixels with this L). PSNR on 8-bit RGB: {listed}. The "
+            "photograph was not trained on."
         ),
         alt=(
             f"Four pictures side by side of {subject}: the gray input, the ground truth in color, the network's "
-            f"prediction, at {scores['prediction']} PSNR where gray alone has {scores['gray input']}, and the {name}, "
-            f"at {scores[name]}."
+            f"prediction, at {scores['prediction']} PSNR where gray alone has {scores['gray input']}, and the look-up "
+            f"table, at {scores['look-up table']}."
         ),
         numbers=numbers,
     )
 
 
-def best_baseline(profile: Profile) -> tuple[str, Colorize]:
-    """Return the fitted baseline with the lowest MSE on the validation crops: its name, and itself.
-
-    Raises:
-        ValueError: the profile's baselines.json does not exist.
-        PhotosMissingError: the training photographs are not on this machine.
-    """
-    losses = read_baseline_losses(files(profile, "data")[1])
-    name = min((name for name in losses if name != "gray"), key=lambda name: losses[name])
-    return name, baseline_methods(profile.photos)[name]
-
-
-def paper_example(name: str, colorize: Colorize, baseline: tuple[str, Colorize], folder: Path) -> Illustration:
+def paper_example(name: str, colorize: Colorize, table: Colorize, folder: Path) -> Illustration:
     """Draw one of the paper's Figures 2-3, a row of `paper.EXAMPLES`, as `folder`/`name`.png."""
     photo, number, subject = EXAMPLES[name]
     (found,) = [each for each in open_photos("bundled", "test") if each.name == photo]
-    return example(found, colorize, baseline, folder / f"{name}.png", number=number, subject=subject)
+    return example(found, colorize, table, folder / f"{name}.png", number=number, subject=subject)
 
 
 # Training data
@@ -307,6 +306,7 @@ def augmentations(photo: Photo, augmentation: Augmentation, path: Path, *, seed:
         save(figure, path)
     return Illustration(
         path=path,
+        figure=figure,
         caption=f"Eight training crops of {size} × {size} pixels, flipped and turned: the input L, and the truth.",
         alt=f"Two rows of eight square crops of one photograph, gray above and in color below, {size} pixels wide.",
     )

@@ -203,6 +203,7 @@ def _dot_plot(data: pd.DataFrame, changes: pd.DataFrame, profile: Profile, refer
     seeds = f"{' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))} seed{'' if counts[-1] == 1 else 's'}"
     return Illustration(
         path=path,
+        figure=figure,
         label="The outlook, one change at a time.",
         caption=(
             f"Change in the PSNR of the pooled MSE against the point {reference}, on {seeds}. Circles: network output "

@@ -326,6 +326,7 @@ def colors_by_epoch(exploration: Exploration, method: str, photo: str, path: Pat
         save(figure, path, dpi=150)
     return Illustration(
         path=path,
+        figure=figure,
         label="Colors by epoch.",
         caption=(
             f"The raw RGB output of the run {method} for {photo}, after the epochs whose weights were stored, between "
@@ -406,6 +407,7 @@ def averaged_colors(
     return (
         Illustration(
             path=path,
+            figure=figure,
             label="Averaged colors.",
             caption=(
                 f"From each of {len(similar.colors)} training photographs of "

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from colorlib.color import rgb_to_lab
 from colorlib.colorize.label import Label, add_label
-from colorlib.colorizers import LEVELS, load_run
+from colorlib.colorizers import load_run
 from colorlib.companion.page.examples import read_examples
-from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, other_profile
-from colorlib.evaluate import baseline_methods
+from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, look_up_table_file, other_profile
+from colorlib.evaluate import read_look_up_table
 from colorlib.files import sha256, write_text
 from colorlib.model import EncoderDecoder, UNet
 from colorlib.profiles import Profile
@@ -170,41 +169,6 @@ def _unet(plan: Plan, network: UNet) -> None:
     plan.convolve(out, source, "output", relu=False)
 
 
-# The look-up table
-
-
-def write_look_up_table(profile: Profile) -> None:
-    """Write the look-up table that is fitted to the training photographs of a profile: RGB in [0, 1] of each L.
-
-    Raises:
-        PhotosMissingError: the photographs are not on this machine.
-    """
-    write_text(files(profile, "look_up_table")[0], look_up_table_csv(profile.photos))
-
-
-def look_up_table_csv(photos: str) -> str:
-    """Return the look-up table of `baseline_methods` as CSV: a row for each of `LEVELS` equal steps of L."""
-    light = torch.linspace(0.0, 100.0, LEVELS).reshape(1, 1, 1, LEVELS)
-    levels = baseline_methods(photos)["look-up table"](light)[0, :, 0].T
-    rows = [f"{100 * level / (LEVELS - 1):.4f},{','.join(f'{v:.6f}' for v in rgb)}" for level, rgb in enumerate(levels)]
-    return "\n".join(["L,red,green,blue", *rows, ""])
-
-
-def read_look_up_table(path: Path) -> Tensor:
-    """Return a and b of each level of the look-up table, `(LEVELS, 2)` float64.
-
-    Raises:
-        ValueError: the file is missing or damaged.
-    """
-    try:
-        rgb = pd.read_csv(path)[["red", "green", "blue"]].to_numpy(dtype=np.float64)
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error}); run `make page`, which writes it") from error
-    if rgb.shape != (LEVELS, 3) or not ((rgb >= 0) & (rgb <= 1)).all():
-        raise ValueError(f"{path} has not {LEVELS} rows of RGB in [0, 1]; delete it and run `make page`")
-    return rgb_to_lab(torch.from_numpy(rgb).T[:, None])[1:, 0].T
-
-
 # The page
 
 
@@ -213,7 +177,8 @@ def page_inputs(profile: Profile) -> tuple[Path, ...]:
     runs = [_profile(profile, name).run(0) for name in (LIGHTWEIGHT, PRIMARY)]
     return (
         *(run / name for run in runs for name in ("run.json", "weights.safetensors")),
-        *files(profile, "look_up_table", "examples"),
+        look_up_table_file(profile),
+        *files(profile, "examples"),
         *(files(_profile(profile, name), "table1")[0] for name in (LIGHTWEIGHT, PRIMARY)),
         files(_profile(profile, PRIMARY), "datasets")[0],
         *PAGE_SOURCES,
@@ -237,7 +202,7 @@ def page_html(profile: Profile) -> str:
     Raises:
         ValueError: as `write_page`.
     """
-    (table,) = files(profile, "look_up_table")
+    table = look_up_table_file(profile)
     networks = {}
     for name in (LIGHTWEIGHT, PRIMARY):
         run = _profile(profile, name).run(0)
@@ -252,7 +217,7 @@ def page_html(profile: Profile) -> str:
         "kernel": base64.b64encode((SOURCES / "conv.wasm").read_bytes()).decode(),
         "networks": networks,
         "table": {
-            "ab": [[round(float(value), 4) for value in row] for row in read_look_up_table(table)],
+            "ab": [[round(float(value), 4) for value in row] for row in look_up_table_ab(table)],
             "sha256": sha256(table),
         },
         "label": _label_template(),
@@ -274,6 +239,15 @@ def page_html(profile: Profile) -> str:
         examples=data["examples"],
     )
     return page if page.endswith("\n") else f"{page}\n"
+
+
+def look_up_table_ab(path: Path) -> Tensor:
+    """Return a and b of each level of a look-up table, `(LEVELS, 2)` float64.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    return rgb_to_lab(read_look_up_table(path).T[:, None])[1:, 0].T
 
 
 def _profile(profile: Profile, name: str) -> Profile:

@@ -31,7 +31,7 @@ from colorlib.files import sha256
 from colorlib.metrics import Score, psnr_of
 from colorlib.photos import open_photos
 from colorlib.photos.download import PhotosMissingError
-from colorlib.profiles import NOTEBOOKS, PROFILES, Profile
+from colorlib.profiles import NOTEBOOKS, PROFILES, Profile, display_path
 from colorlib.runs import Run
 
 UNLISTED = ("LOG.md", "campaign.md", "mutations.md", "verify.html")
@@ -388,6 +388,8 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
     for line in ast.parse("\n".join("".join(cell["source"]) for cell in injected)).body:
         if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
             parameters[line.targets[0].id] = ast.literal_eval(line.value)
+    if "run" in parameters:  # of a notebook that was copied with the results, as a path in the copy
+        parameters["run"] = display_path(step.executed.parents[3] / parameters["run"])
     faults += [
         f"parameter {name} is {parameters.get(name)!r}, not {value!r}"
         for name, value in step.parameters.items()
@@ -419,14 +421,16 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
 
 
 def _words(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what a cell's outputs say: printed text line by line, then tables as HTML, captions and alternative texts.
+    """Return what a cell's outputs say: printed lines, then headings, tables as HTML, captions and alternative texts.
 
     A kernel sends printed text and displayed data on two ways, so their order in a cell says nothing.
     """
     streams = ("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
     words = [line for line in "".join(streams).splitlines() if line]
     for output in outputs:
-        if "text/html" in output.get("data", {}):
+        if "text/markdown" in output.get("data", {}):
+            words.append("".join(output["data"]["text/markdown"]))
+        elif "text/html" in output.get("data", {}):
             words.append("".join(output["data"]["text/html"]))
             words += _captions(output.get("metadata", {}).get("text/html", {}))
         elif "image/png" in output.get("data", {}):

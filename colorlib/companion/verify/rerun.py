@@ -17,9 +17,8 @@ from colorlib.colorizers import Colorize, load_run
 from colorlib.companion.artifacts import published
 from colorlib.companion.claims import from_pixels
 from colorlib.companion.claims.from_pixels import PixelRow
-from colorlib.companion.page.build import look_up_table_csv
 from colorlib.companion.results import SCORED
-from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
+from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files, look_up_table_file
 from colorlib.companion.tables import read_rows
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
 from colorlib.config import RunConfig, config_of_record
@@ -28,6 +27,7 @@ from colorlib.device import prepare
 from colorlib.evaluate import (
     baseline_losses,
     baseline_methods,
+    look_up_table_csv,
     network_methods,
     read_baseline_losses,
     read_scores,
@@ -286,8 +286,8 @@ def baselines_recomputed(profile: Profile) -> Iterator[Check]:
 
 
 def look_up_table_fitted(profile: Profile) -> Iterator[Check]:
-    """Fit the committed look-up table of a profile, if it has one, to the training photographs again."""
-    (path,) = files(profile, "look_up_table")
+    """Fit the look-up table of a profile to its training photographs again."""
+    path = look_up_table_file(profile)
     subject = f"results/{profile.name}/{path.name}"
     if not path.is_file():
         return

@@ -79,14 +79,14 @@ def verify(profile: Profile, *, retrain: bool = False, quick: bool = False, samp
         yield from nested_rebuilt(profile)
         if quick:
             return
-        yield from guarded(folder_name, "rescored", lambda: baselines_recomputed(profile))
-        yield from guarded(folder_name, "rescored", lambda: look_up_table_fitted(profile))
         yield from guarded(folder_name, "rescored", lambda: pixels_measured(profile, sample_seed))
         for owner in (profile, *nested_profiles(profile)):
             where = f"results/{owner.name}"
             yield from guarded(where, "validated", partial(weights_validated, owner))
         for owner in (profile, *nested_profiles(profile)):
             where = f"results/{owner.name}"
+            yield from guarded(where, "rescored", partial(baselines_recomputed, owner))
+            yield from guarded(where, "rescored", partial(look_up_table_fitted, owner))
             yield from guarded(where, "rescored", partial(rescored, owner, sample_seed))
         yield from guarded(folder_name, "retrained", lambda: first_epoch_retrained(profile, scratch))
         if retrain:

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,9 @@ from skimage.metrics import peak_signal_noise_ratio
 from colorlib.color import gray_rgb
 from colorlib.companion.artifacts import figures
 from colorlib.companion.paper import EXAMPLES
-from colorlib.companion.steps import files
 from colorlib.companion.tables import caption_html
 from colorlib.data import Augmentation
-from colorlib.evaluate import baseline_methods
-from colorlib.files import write_json
 from colorlib.photos.decode import Photo, Pixels
-from colorlib.profiles import load_profile
 from colorlib.runs import Run
 
 
@@ -68,9 +63,8 @@ def constant(value: float) -> figures.Colorize:
 def test_an_example_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
     pixels = noise(60, 80)
     shown = figures.example(
-        photo(pixels), constant(0.5), ("look-up table", constant(0.2)), tmp_path / "e.png", number="Figure 9",
-        subject="noise",
-    )  # fmt: skip
+        photo(pixels), constant(0.5), constant(0.2), tmp_path / "e.png", number="Figure 9", subject="noise"
+    )
     expected = {
         name: f"{peak_signal_noise_ratio(pixels, np.full_like(pixels, level)):.2f} dB"
         for name, level in (("prediction", 128), ("look-up table", 51))
@@ -81,6 +75,10 @@ def test_an_example_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
         assert f"{shown.numbers[name]:.2f} dB" == psnr
     assert shown.label == "Figure 9."
     assert shown.caption.startswith("Noise")
+    assert shown.data is not None
+    in_hand = dict(zip(shown.data["picture"], shown.data["PSNR"], strict=True))
+    assert {name: f"{in_hand[name]:.2f} dB" for name in expected} == expected
+    assert len(shown.axes) == 4
     with Image.open(tmp_path / "e.png") as drawn:
         drawn_pixels = np.asarray(drawn.convert("RGB"))
     assert drawn_pixels.shape[1] > 600
@@ -93,31 +91,15 @@ def test_an_example_has_the_psnr_that_scikit_image_computes(tmp_path: Path):
 def test_a_perfect_prediction_has_an_infinite_psnr_and_is_still_drawn(tmp_path: Path):
     gray = np.repeat(noise(60, 80)[..., :1], 3, axis=2)
     shown = figures.example(
-        photo(gray), gray_rgb, ("mean chroma", constant(0.5)), tmp_path / "e.png", number="Figure 9", subject="noise"
+        photo(gray), gray_rgb, constant(0.5), tmp_path / "e.png", number="Figure 9", subject="noise"
     )
     assert "prediction inf dB" in shown.caption
     assert shown.path.is_file()
 
 
-@pytest.mark.parametrize(
-    ("losses", "name"),
-    [
-        ({"gray": 0.001, "mean chroma": 0.006, "look-up table": 0.005}, "look-up table"),
-        ({"gray": 0.007, "mean chroma": 0.004, "look-up table": 0.005}, "mean chroma"),
-    ],
-)
-def test_the_fourth_panel_is_the_baseline_with_the_lower_error(tmp_path: Path, losses: dict[str, float], name: str):
-    profile = replace(load_profile("smoke"), root=tmp_path)
-    write_json(files(profile, "data")[1], {"validation_mse": losses})
-    found, baseline = figures.best_baseline(profile)
-    assert found == name
-    light = torch.rand(1, 1, 4, 4) * 100
-    assert torch.equal(baseline(light), baseline_methods("bundled")[name](light))
-
-
 def test_the_papers_examples_are_of_bundled_photographs(tmp_path: Path):
     for name, (_, number, subject) in EXAMPLES.items():
-        shown = figures.paper_example(name, gray_rgb, ("mean chroma", gray_rgb), tmp_path)
+        shown = figures.paper_example(name, gray_rgb, gray_rgb, tmp_path)
         assert shown.path == tmp_path / f"{name}.png"
         assert shown.path.is_file()
         assert shown.label == f"{number}."

@@ -20,9 +20,9 @@ from colorlib.color import lab_to_rgb, lightness, to_bytes
 from colorlib.colorize.colorizer import load_colorizer
 from colorlib.colorize.image_file import read_picture
 from colorlib.colorize.label import read_label
-from colorlib.companion.page.build import page_html, page_inputs, read_look_up_table
+from colorlib.companion.page.build import look_up_table_ab, page_html, page_inputs
 from colorlib.companion.page.examples import places, read_examples
-from colorlib.companion.steps import files
+from colorlib.companion.steps import files, look_up_table_file
 from colorlib.files import sha256
 from colorlib.hints import check_hints
 from colorlib.model import NETWORKS
@@ -157,7 +157,7 @@ def test_the_look_up_table_and_gray_are_those_of_python(opened, photographs, tmp
     page = opened()
     photograph = torch.from_numpy(pixels_of(photographs["small"])).permute(2, 0, 1)
     light = lightness(photograph)
-    levels = read_look_up_table(files(load_profile("lightweight"), "look_up_table")[0])
+    levels = look_up_table_ab(look_up_table_file(load_profile("lightweight")))
     ab = levels[(light[0] / 100 * 255).round().long()].movedim(-1, 0)
     for method, expected in (("table", ab), ("gray", torch.zeros_like(ab))):
         choose(page, photographs["small"], method)

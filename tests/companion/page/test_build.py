@@ -18,10 +18,10 @@ import torch
 from helpers.html import Page
 
 from colorlib.companion.page import build
-from colorlib.companion.page.build import KERNEL, OUTPUTS, network_plan, page_html, page_inputs, read_look_up_table
+from colorlib.companion.page.build import KERNEL, OUTPUTS, look_up_table_ab, network_plan, page_html, page_inputs
 from colorlib.companion.pipeline import outputs
 from colorlib.companion.results import Results
-from colorlib.companion.steps import files, steps
+from colorlib.companion.steps import files, look_up_table_file, steps
 from colorlib.companion.verify.compare import Outcome
 from colorlib.companion.verify.rerun import look_up_table_fitted
 from colorlib.files import sha256
@@ -96,7 +96,7 @@ def test_the_committed_page_is_made_from_committed_results():
         assert data["networks"][name]["sha256"] == sha256(run / "weights.safetensors")
         weights = base64.b64decode(data["networks"][name]["weights"])
         assert weights == b"".join(network_plan(run).weights)
-    levels = read_look_up_table(files(LIGHT, "look_up_table")[0])
+    levels = look_up_table_ab(look_up_table_file(LIGHT))
     assert np.allclose(data["table"]["ab"], levels, atol=1e-4)
 
 
@@ -129,9 +129,9 @@ def test_nothing_in_the_page_leads_out_of_it():
 
 @pytest.mark.parametrize("change", [lambda text: text[:400], lambda text: text.replace("0.5", "7.5"), lambda text: ""])
 def test_a_damaged_look_up_table_is_named(copy, change):
-    (path,) = files(copy, "look_up_table")
+    path = look_up_table_file(copy)
     path.write_text(change(path.read_text()))
-    with pytest.raises(ValueError, match=r"look_up_table\.csv.*make page"):
+    with pytest.raises(ValueError, match=r"look_up_table\.csv.*make reproduce PROFILE=lightweight"):
         page_html(copy)
 
 
@@ -147,7 +147,7 @@ def test_a_network_that_the_page_cannot_execute_is_refused(copy):
 def test_verify_fits_the_look_up_table_again(photographs, copy):
     (check,) = look_up_table_fitted(LIGHT)
     assert check.outcome == Outcome.PASSED
-    (path,) = files(copy, "look_up_table")
+    path = look_up_table_file(copy)
     path.write_text(path.read_text().replace("0.5", "0.6", 1))
     (check,) = look_up_table_fitted(copy)
     assert check.outcome == Outcome.DIFFERS

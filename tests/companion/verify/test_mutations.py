@@ -157,6 +157,7 @@ INPUTS = [
     Mutation("record without versions", RUN, JSON(keys=("versions",), value={})),
     Mutation("scored photographs", "seed-0/metrics.json", JSON(keys=("photos", "sha256"), value=NO_HASH)),
     Mutation("losses of baselines", "baselines.json", digit),
+    Mutation("look-up table", "look_up_table.csv", digit),
     Mutation("overview of photographs", "data.json", JSON(keys=("splits", 0, "photographs"), value=999)),
     Mutation("figure in a notebook", "notebooks/03_figure1.ipynb", NOTEBOOK(kind="image/png", edit=other_picture)),
     Mutation("table in a notebook", "notebooks/05_table1.ipynb", NOTEBOOK(kind="text/html", edit=other_number)),
