@@ -5,9 +5,11 @@ import json
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from colorlib.companion.notebook_helpers import SCRATCH, open_profile, run_directory
@@ -23,6 +25,7 @@ from colorlib.companion.notebooks import (
     read_record,
     stable_text,
 )
+from colorlib.companion.verify.consistency import run_cells
 from colorlib.config import RunConfig
 from colorlib.profiles import NOTEBOOKS, PROJECT, load_profile
 
@@ -229,6 +232,51 @@ def executed_with(path: Path, root: Path, folder: Path, *changes: str) -> list[s
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.stem != "00_method"], ids=lambda path: path.stem)
 def test_the_change_that_a_notebook_suggests_can_be_pasted(path, results, tmp_path):
     executed_with(path, results, tmp_path, *changes_of(nbformat.read(path, as_version=4)))
+
+
+def scale_errors(path: Path, method: str, factor: float) -> None:
+    """Scale the errors of a method in a per_image.csv."""
+    scores = pd.read_csv(path, dtype={"seed": str}, keep_default_na=False)
+    rows = scores["method"] == method
+    assert rows.any()
+    scores.loc[rows, "mse"] *= factor
+    scores.to_csv(path, index=False)
+
+
+def halve_baselines(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["validation_mse"] = {name: loss / 2 for name, loss in content["validation_mse"].items()}
+    path.write_text(json.dumps(content))
+
+
+FINDINGS = {
+    "03_figure1": ("results/paper/baselines.json", halve_baselines, r"\b2\.\d\d times\b.*look-up table"),
+    "05_table1": (
+        "results/paper/per_image.csv", partial(scale_errors, method="gray", factor=3.0), r"gray's 0\.0295\b",
+    ),
+    "06_peers": ("results/paper/peers/per_image.csv", partial(scale_errors, method="Dahl", factor=0.1), r"^## Dahl\b"),
+    "08_sources": (
+        "results/paper-cifar10/per_image.csv", partial(scale_errors, method="gray", factor=9.0), r"\bon cifar10$",
+    ),
+}  # fmt: skip
+"""Notebook -> a file that it reads, a change of that file, and the heading that the notebook then computes."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FINDINGS)
+def test_headings_follow_from_the_results(name, results, tmp_path):
+    file, change, expected = FINDINGS[name]
+    shutil.copytree(results, tmp_path, dirs_exist_ok=True)
+    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+
+    def headings() -> list[str]:
+        words = run_cells(cells, {"profile": "paper", "root": str(tmp_path)})
+        return [word for word in words if word.startswith("## ")]
+
+    before = headings()
+    assert not any(re.search(expected, heading) for heading in before)
+    change(tmp_path / file)
+    assert any(re.search(expected, heading) for heading in headings())
 
 
 @pytest.mark.slow
