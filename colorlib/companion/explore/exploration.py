@@ -3,15 +3,17 @@
 Predictions are cached. Photographs are shown as previews of `PREVIEW` pixels first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,10 +21,13 @@ from torch import Tensor
 from colorlib.color import gray_rgb, lightness, rgb_to_lab, to_bytes
 from colorlib.colorizers import BASELINES, Colorize, Colorizer, adjust_lab, load_run
 from colorlib.companion.artifacts.figures import REFERENCE, TRAINING, VALIDATION, Illustration, save, style
+from colorlib.config import as_json, config_of_record
+from colorlib.hints import Hint, place_hints
+from colorlib.metrics import NEAR_GRAY_CHROMA
 from colorlib.photos import PhotoSet, open_photos
 from colorlib.photos.decode import Pixels, decode, shrink
 from colorlib.photos.download import PhotosMissingError
-from colorlib.profiles import Profile
+from colorlib.profiles import Profile, changes_text
 from colorlib.runs import Run
 
 PREVIEW, FULL = 256, 512
@@ -53,6 +58,8 @@ class SimilarPixels:
 
     colors: NDArray[np.float32]
     """Their true a and b, `(N, 2)`."""
+    rgb: NDArray[np.float32]
+    """The same as sRGB in [0, 1], `(N, 3)`."""
     distances: NDArray[np.float32]
     """Root mean square difference of the patches in L, `(N,)`."""
 
@@ -73,6 +80,7 @@ class Exploration:
     """Name -> number of photographs added under it, part of the cache's key: an upload may replace a photograph."""
     _colorizers: dict[tuple[str, int | None], Colorize] = field(default_factory=dict)
     _colored: dict[tuple[str, int | None, str, int, bool], Tensor] = field(default_factory=dict)
+    _similar: dict[tuple[str, int, int, int], SimilarPixels] = field(default_factory=dict)
 
     @classmethod
     def from_profile(cls, profile: Profile) -> "Exploration":
@@ -133,9 +141,27 @@ class Exploration:
         last = len(run.history())
         return [*(epoch for epoch in stored if epoch < last), last]
 
+    def nearest_epoch(self, method: str, epoch: int | None) -> int | None:
+        """Return the epoch with stored weights that is nearest to `epoch`, for None the last; None for a baseline."""
+        epochs = self.epochs(method)
+        return min(epochs, key=lambda stored: abs(stored - (epochs[-1] if epoch is None else epoch)), default=None)
+
     def methods(self) -> list[str]:
-        """Return the names of the runs, then those of the baselines."""
-        return [*self.runs, *BASELINES]
+        """Return the names of the baselines, then those of the runs."""
+        return [*BASELINES, *self.runs]
+
+    def label(self, method: str) -> str:
+        """Return a method in words: a baseline's name, or a run's network, photographs, updates and seed."""
+        if method in BASELINES:
+            return method
+        config = config_of_record(Run(self.runs[method]).record())
+        profile = Profile(name=method, settings=as_json(config), seeds=(config.seed,))
+        network = f"network with {changes_text(profile.changes)}" if profile.changes else "the paper's network"
+        return f"{network}, {config.photos}, {config.updates:,} updates, seed {config.seed}"
+
+    def has_colors(self, photo: str) -> bool:
+        """Return whether a photograph is in color, so that a prediction can be compared with it."""
+        return _mean_chroma(self.pixels(photo)) >= NEAR_GRAY_CHROMA
 
     def colored(self, method: str, photo: str, *, epoch: int | None = None, full: bool = False) -> Tensor:
         """Return a method's raw output, sRGB `(3, H, W)` float in [0, 1]; cached.
@@ -186,6 +212,7 @@ class Exploration:
         epoch: int | None = None,
         keep_luminance: bool = False,
         saturation: float = 1.0,
+        hints: Sequence[Hint] = (),
         full: bool = False,
     ) -> Pixels:
         """Return a prediction as pixels `(H, W, 3)` uint8.
@@ -194,11 +221,20 @@ class Exploration:
             method, photo, epoch, full: as for `colored`.
             keep_luminance: replace its L by the photograph's.
             saturation: factor on its a and b.
+            hints: colors at places of the photograph, which move a and b there.
         """
         rgb = self.colored(method, photo, epoch=epoch, full=full)
-        if keep_luminance or saturation != 1.0:
-            light = _lightness(self.pixels(photo, full=full))[0] if keep_luminance else None
-            rgb = adjust_lab(rgb, light=light, saturation=saturation)
+        if keep_luminance or saturation != 1.0 or hints:
+            pixels = self.pixels(photo, full=full)
+            light = _lightness(pixels)[0]
+            rows, columns = (slice(0, side) for side in light.shape[-2:])
+            placed = place_hints(hints, torch.from_numpy(pixels.copy()).permute(2, 0, 1)) if hints else None
+            rgb = adjust_lab(
+                rgb,
+                light=light if keep_luminance else None,
+                saturation=saturation,
+                change_ab=(lambda ab: placed.blend(ab, light, rows, columns)) if placed else None,
+            )
         return _bytes(rgb)
 
     def gray(self, photo: str, *, full: bool = False) -> Pixels:
@@ -234,11 +270,26 @@ class Exploration:
 
         Training photographs are searched at their full size, as they are trained on.
         """
+        *_, last = self.search_similar(photo, row, column)
+        return last
+
+    def search_similar(self, photo: str, row: int, column: int) -> Iterator[SimilarPixels]:
+        """Yield what `similar_pixels` returns, of the photographs searched so far: all of them at last; cached.
+
+        Args:
+            photo: a name of `photos`.
+            row: the pixel's row in the preview.
+            column: the pixel's column in the preview.
+        """
+        key = photo, self._versions[photo], row, column
+        if key in self._similar:
+            yield self._similar[key]
+            return
         half = PATCH // 2
         lightness = F.pad(_lightness(self.pixels(photo)), (half, half, half, half), mode="replicate")
         wanted = lightness[:, :, row : row + PATCH, column : column + PATCH]
         ones = torch.ones_like(wanted)
-        colors, distances = [], []
+        places, distances = [], []
         for training_photo in self.training_photos:
             pixels = training_photo.load()
             searched = _lightness(pixels)
@@ -248,9 +299,16 @@ class Exploration:
             squares = F.conv2d(searched**2, ones) - 2 * F.conv2d(searched, wanted) + wanted.square().sum()
             mean_square = squares[0, 0] / PATCH**2
             top, left = divmod(int(mean_square.argmin()), mean_square.shape[1])
-            colors.append(_ab(pixels[top + half : top + half + 1, left + half : left + half + 1])[:, 0, 0])
+            places.append(pixels[top + half, left + half])
             distances.append(float(mean_square.min().clamp(min=0).sqrt()))
-        return SimilarPixels(colors=torch.stack(colors).numpy(), distances=np.asarray(distances, np.float32))
+            row_of_pixels = np.stack(places)[None]
+            found = SimilarPixels(
+                colors=_ab(row_of_pixels)[:, 0].T.numpy(),
+                rgb=(row_of_pixels[0] / 255).astype(np.float32),
+                distances=np.asarray(distances, np.float32),
+            )
+            yield found
+        self._similar[key] = found
 
 
 def _training_photos(name: str) -> PhotoSet:
@@ -327,6 +385,7 @@ def colors_by_epoch(exploration: Exploration, method: str, photo: str, path: Pat
     return Illustration(
         path=path,
         figure=figure,
+        data=pd.DataFrame({"picture": [title for title, _ in panels], "mean chroma": chroma}),
         label="Colors by epoch.",
         caption=(
             f"The raw RGB output of the run {method} for {photo}, after the epochs whose weights were stored, between "
@@ -338,6 +397,34 @@ def colors_by_epoch(exploration: Exploration, method: str, photo: str, path: Pat
             + "."
         ),
     )
+
+
+def draw_colors(axes: Axes, similar: SimilarPixels, values: PixelValues, method: str, *, truth: bool = True) -> None:
+    """Draw the true colors of similar gray patches in the plane of a and b, each as a dot of its own color.
+
+    Args:
+        axes: drawn into.
+        similar: the patches.
+        values: of the pixel whose patch they are similar to; its prediction and truth are marked.
+        method: the label of the prediction.
+        truth: whether the truth is known.
+    """
+    axes.axhline(0, color=REFERENCE, linewidth=0.4)
+    axes.axvline(0, color=REFERENCE, linewidth=0.4)
+    a, b = similar.colors.T
+    axes.scatter(a, b, c=similar.rgb, s=14, linewidths=0.3, edgecolors=REFERENCE, label="like patches")
+    marks = [
+        (tuple(similar.colors.mean(axis=0)), "X", "#111111", "their mean"),
+        (values.prediction, "o", TRAINING, method),
+        (values.truth, "*", VALIDATION, "the truth here"),
+    ]
+    for (a, b), marker, color, label in marks if truth else marks[:2]:
+        axes.plot(
+            [a], [b], marker, color=color, markersize=12 if marker == "*" else 8, markeredgecolor="white", label=label
+        )
+    axes.set(xlabel="a", aspect="equal")
+    axes.set_ylabel("b", rotation=0)
+    axes.margins(0.08)
 
 
 def averaged_colors(
@@ -360,9 +447,9 @@ def averaged_colors(
     similar = exploration.similar_pixels(photo, row, column)
     mean = similar.colors.mean(axis=0)
     with style():
-        figure = Figure(figsize=(6.6, 2.2))
+        figure = Figure(figsize=(6.6, 2.9))
         # The input with the patch marked, and the patch enlarged
-        picture, patch, plane = figure.subplots(1, 3, width_ratios=(1.3, 0.75, 1.3))
+        picture, patch, plane = figure.subplots(1, 3, width_ratios=(1.2, 0.6, 1.7))
         picture.imshow(exploration.gray(photo), interpolation="antialiased")
         half = PATCH / 2
         square = mpl.patches.Rectangle(
@@ -376,19 +463,8 @@ def averaged_colors(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         # Colors in the plane of a and b
-        plane.axhline(0, color=REFERENCE, linewidth=0.4)
-        plane.axvline(0, color=REFERENCE, linewidth=0.4)
-        plane.plot(*similar.colors.T, ".", color=REFERENCE, markersize=3, alpha=0.6, label="like patches")
-        for (a, b), marker, color, label in (
-            (mean, "X", "#111111", "their mean"),
-            (values.prediction, "o", TRAINING, "the network"),
-            (values.truth, "*", VALIDATION, "the truth here"),
-        ):
-            plane.plot([a], [b], marker, color=color, markersize=7, label=label)
-        plane.set(xlabel="a", aspect="equal")
-        plane.set_ylabel("b", rotation=0)
-        plane.margins(0.08)
-        figure.subplots_adjust(wspace=0.3, left=0.0, right=0.99, top=0.88, bottom=0.3)
+        draw_colors(plane, similar, values, "the network")
+        figure.subplots_adjust(wspace=0.3, left=0.0, right=0.99, top=0.92, bottom=0.24)
         figure.legend(
             *plane.get_legend_handles_labels(),
             fontsize=7,
@@ -408,6 +484,7 @@ def averaged_colors(
         Illustration(
             path=path,
             figure=figure,
+            data=pd.DataFrame({"a": similar.colors[:, 0], "b": similar.colors[:, 1], "distance": similar.distances}),
             label="Averaged colors.",
             caption=(
                 f"From each of {len(similar.colors)} training photographs of "

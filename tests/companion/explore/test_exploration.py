@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from colorlib.color import lightness, rgb_to_lab
-from colorlib.colorizers import BASELINES, load_run
+from colorlib.colorizers import BASELINES, adjust_lab, load_run
 from colorlib.companion.explore.exploration import (
     ERROR_RANGE,
     FULL,
@@ -20,6 +20,7 @@ from colorlib.companion.explore.exploration import (
     averaged_colors,
     colors_by_epoch,
 )
+from colorlib.hints import Hint, place_hints
 from colorlib.photos import Pixels
 from colorlib.profiles import PROJECT, load_profile
 
@@ -36,7 +37,7 @@ def test_a_profiles_runs_come_first_and_bundled_photographs_are_there():
     assert "cpu/seed-0" in exploration.runs
     assert {"coffee.png", "grace_hopper.jpg", "rocket.jpg"} <= set(exploration.photos)
     assert exploration.training_photos.source == "bundled"
-    assert exploration.methods()[-len(BASELINES) :] == list(BASELINES)
+    assert exploration.methods()[: len(BASELINES)] == list(BASELINES)
 
 
 def test_bundled_photographs_are_searched_where_others_are_not_here(cache, capsys):
@@ -55,7 +56,7 @@ def test_without_a_run_the_error_names_the_command(tmp_path):
 def test_epochs_are_those_with_stored_weights_and_the_last(exploration):
     assert exploration.epochs("cpu/seed-0") == [1, 2, 5, 10, 20, 40]
     assert exploration.epochs("gray") == []
-    with pytest.raises(ValueError, match=r"'gpu/seed-0'.*\bcpu/seed-0\b.*\bgray\b"):
+    with pytest.raises(ValueError, match=r"'gpu/seed-0'.*\bgray\b.*\bcpu/seed-0\b"):
         exploration.epochs("gpu/seed-0")
 
 
@@ -136,7 +137,44 @@ def test_similar_patches_are_found_where_they_are(exploration):
     lab = rgb_to_lab(planes(waves).float() / 255).numpy()
     assert similar.colors.shape == (2, 2)
     np.testing.assert_allclose(similar.colors[0], lab[1:, 20, 31], atol=0.05)
+    np.testing.assert_allclose(similar.rgb[0] * 255, waves[20, 31], atol=0.01)
+    so_far = [len(found.colors) for found in exploration.search_similar("waves", 21, 31)]
+    assert so_far == [1, 2]
+    assert len([*exploration.search_similar("waves", 21, 31)]) == 1, "a search that ended is not done again"
     assert similar.distances[0] < 0.5 < 5 < similar.distances[1]
+
+
+def test_a_method_is_named_by_what_distinguishes_it(exploration):
+    exploration.runs = {f"{name}/seed-0": PROJECT / "results" / name / "seed-0" for name in ("paper", "lightweight")}
+    labels = {method: exploration.label(method) for method in exploration.methods()}
+    assert labels["gray"] == "gray"
+    assert labels["paper/seed-0"] == "the paper's network, bsds500, 10,000 updates, seed 0"
+    assert re.search(r"\bnetwork=unet\b.*\bbsds500\b", labels["lightweight/seed-0"])
+
+
+def test_hints_give_their_place_the_colors_of_the_command_line(exploration):
+    hint = Hint(0.3, 0.6, "#c03020")
+    without, hinted = (exploration.shown("gray", "waves", hints=hints) for hints in ((), (hint,)))
+    height, width = without.shape[:2]
+    light = lightness(planes(exploration.pixels("waves")))
+    placed = place_hints([hint], planes(exploration.pixels("waves")))
+    expected = adjust_lab(
+        planes(without).float() / 255,
+        change_ab=lambda ab: placed.blend(ab, light, slice(0, height), slice(0, width)),
+    )
+    assert np.abs(hinted - 255 * expected.permute(1, 2, 0).numpy()).max() < 1.5
+    assert int(np.abs(hinted.astype(int) - without).max()) > 30
+
+
+def test_a_gray_photograph_has_no_truth(exploration):
+    exploration.add("old", np.repeat(noise(30, 30)[..., :1], 3, axis=2))
+    assert [exploration.has_colors(name) for name in ("waves", "old")] == [True, False]
+
+
+def test_the_nearest_kept_epoch_is_taken(exploration):
+    assert [exploration.nearest_epoch("cpu/seed-0", epoch) for epoch in (1, 9, 100)] == [1, 10, 40]
+    assert exploration.nearest_epoch("cpu/seed-0", None) == 40
+    assert exploration.nearest_epoch("gray", 5) is None
 
 
 def test_figures_name_epochs_and_colors(exploration, tmp_path):

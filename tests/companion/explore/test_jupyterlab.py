@@ -42,7 +42,7 @@ def labels() -> dict[str, str]:
     exploration = Exploration(runs=runs, training_photos=open_photos("bundled", "train"), figures=Path())
     exploration.add("waves", smooth(20, 30))
     controls = Controls(exploration)
-    names = ("photo", "upload", "other", "epoch", "luminance", "saturation", "row")
+    names = ("photo", "upload", "other", "epoch", "luminance", "saturation", "row", "column", "hint", "no_hints")
     return {name: getattr(controls, name).description for name in names}
 
 
@@ -108,7 +108,7 @@ def lab(browser: Any, server: str, tmp_path_factory: pytest.TempPathFactory) -> 
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     try:
-        picture(page, "error").wait_for()
+        picture(page, "error").wait_for(timeout=3 * PATIENCE)  # after all other cells
     except TimeoutError:
         seen = tmp_path_factory.mktemp("seen") / "lab.png"
         page.screenshot(path=seen)
@@ -150,34 +150,36 @@ def step_back(page: Any, label: str) -> None:
 
 def test_all_cells_run_without_an_error(lab, folder):
     until = time.monotonic() + PATIENCE / 1000
-    printed: list[str] = []
-    while time.monotonic() < until and not printed:
+    outputs: list[Any] = []
+    while time.monotonic() < until and not outputs:
         lab.keyboard.press("Control+s")
         lab.wait_for_timeout(500)
         cells = nbformat.read(folder / "explore.ipynb", as_version=4).cells
-        printed = [
-            output.text
-            for output in next(cell for cell in reversed(cells) if cell.cell_type == "code").outputs
-            if output.output_type == "stream"
-        ]
-    assert re.match(r"truth\b.*\b30\.0\b.*\b43\.5\b", printed[0])
-    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    printed = [output.text for output in outputs if output.output_type == "stream"]
+    assert re.search(r"^truth\b.*\b30\.0\b.*\b43\.5\b", "".join(printed), re.MULTILINE)
     assert [output for output in outputs if output.output_type == "error"] == []
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
 
 
+def test_no_cell_computes_after_the_controls():
+    """A kernel answers controls only between two cells."""
+    cells = nbformat.read(PROJECT / "notebooks" / "explore.ipynb", as_version=4).cells
+    assert "Controls(" in next(cell.source for cell in reversed(cells) if cell.cell_type == "code")
+
+
 def test_the_slider_goes_through_the_stored_epochs(lab, labels):
     for epoch in (20, 10):
-        before = picture(lab, "paper/seed-0").get_attribute("src")
+        before = picture(lab, "the paper").get_attribute("src")
         step_back(lab, labels["epoch"])
-        picture(lab, "paper/seed-0", f" {epoch}").wait_for()
-        assert picture(lab, "paper/seed-0").get_attribute("src") != before
+        picture(lab, "the paper", f" {epoch}").wait_for()
+        assert picture(lab, "the paper").get_attribute("src") != before
 
 
 def test_saturation_and_lightness_change_the_picture_and_its_error(lab, labels):
-    changed(lab, "paper/seed-0", lambda: step_back(lab, labels["saturation"]))
+    changed(lab, "the paper", lambda: step_back(lab, labels["saturation"]))
     changed(lab, "error", lambda: step_back(lab, labels["saturation"]))
-    changed(lab, "paper/seed-0", lambda: lab.get_by_label(labels["luminance"]).check())
+    changed(lab, "the paper", lambda: lab.get_by_label(labels["luminance"]).uncheck())
 
 
 def test_a_pixel_is_chosen(lab, labels):
@@ -185,6 +187,29 @@ def test_a_pixel_is_chosen(lab, labels):
     changed(lab, "gray", lambda: step_back(lab, labels["row"]))
     lab.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
     assert lab.locator(".jupyter-widgets img[alt*='13 × 13']").is_visible()
+
+
+def test_a_click_on_a_picture_chooses_the_pixel_and_its_like_patches_are_drawn(lab, labels):
+    for name, place in (("gray", (0.25, 0.75)), ("truth", (0.75, 0.5))):
+        before = picture(lab, "gray").get_attribute("src")
+        box = picture(lab, name).bounding_box()
+        picture(lab, name).click(position={"x": place[0] * box["width"], "y": place[1] * box["height"]})
+        selector = ".jupyter-widgets img[alt^='gray']"
+        lab.wait_for_function(
+            "([selector, before]) => document.querySelector(selector).src !== before", arg=[selector, before]
+        )
+        height, width = lab.evaluate(
+            "s => { const it = document.querySelector(s); return [it.naturalHeight, it.naturalWidth] }", selector
+        )
+        chosen = [int(labelled(lab, labels[axis], ".widget-readout").inner_text()) for axis in ("row", "column")]
+        assert abs(chosen[0] - place[1] * height) < 3
+        assert abs(chosen[1] - place[0] * width) < 3
+    picture(lab, "colors of like patches in").wait_for()
+
+
+def test_a_color_is_given_to_a_pixel(lab, labels):
+    changed(lab, "the paper", lambda: lab.get_by_role("button", name=labels["hint"]).click())
+    changed(lab, "the paper", lambda: lab.get_by_role("button", name=labels["no_hints"]).click())
 
 
 def test_two_methods_are_compared(lab, labels):
@@ -205,7 +230,7 @@ def test_a_photograph_of_ones_own_is_uploaded(lab, labels, tmp_path):
         chosen.value.set_files(own)
 
     upload()
-    for name in ("truth", "paper/seed-0"):
+    for name in ("truth", "the paper"):
         lab.wait_for_function(
             "name => document.querySelector(`.jupyter-widgets img[alt^='${name}']`).naturalWidth === 120", arg=name
         )

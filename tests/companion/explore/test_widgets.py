@@ -12,7 +12,9 @@ from PIL import Image
 
 from colorlib.companion.explore.exploration import Exploration
 from colorlib.companion.explore.widgets import NOTHING, Controls
+from colorlib.hints import Hint
 from colorlib.photos import Pixels
+from colorlib.profiles import PROJECT
 
 
 @pytest.fixture
@@ -34,19 +36,21 @@ def shown(controls: Controls, name: str) -> Pixels:
 
 
 def heading(controls: Controls, name: str) -> str:
-    text = controls.panels[name].box.value.partition("</b>")[0].removeprefix("<b>")
+    (text,) = re.findall("<b>(.*)</b>", controls.panels[name].box.value)
     assert f"<img alt='{text}'" in controls.panels[name].box.value
     return text
 
 
 def test_the_slider_of_epochs_changes_the_prediction(controls, exploration):
     assert list(controls.epoch.options) == [1, 2, 5, 10, 20, 40]
-    assert re.fullmatch(r"cpu/seed-0\b.*\b40", heading(controls, "prediction"))
+    assert re.search(r"\b1,000 updates\b.*\b40$", heading(controls, "prediction"))
     last = shown(controls, "prediction")
     controls.epoch.value = 1
     settled(controls)
-    assert re.fullmatch(r"cpu/seed-0\b.*\b1", heading(controls, "prediction"))
-    assert np.array_equal(shown(controls, "prediction"), exploration.shown("cpu/seed-0", "waves", epoch=1))
+    assert re.search(r"\b1,000 updates\b.*\bepoch 1$", heading(controls, "prediction"))
+    assert np.array_equal(
+        shown(controls, "prediction"), exploration.shown("cpu/seed-0", "waves", epoch=1, keep_luminance=True)
+    )
     assert not np.array_equal(shown(controls, "prediction"), last)
 
 
@@ -69,22 +73,22 @@ def test_full_pictures_replace_previews(exploration):
 
 
 def test_baselines_and_a_second_method_are_shown(controls, exploration):
-    assert controls._second.layout.display == "none"
+    assert controls.panels["second"].box.layout.display == "none"
     controls.method.value = "gray"
     controls.other.value = "cpu/seed-0"
     settled(controls)
     assert controls.epoch.disabled
     assert heading(controls, "prediction") == "gray"
     assert np.array_equal(shown(controls, "prediction"), exploration.gray("waves"))
-    assert controls._second.layout.display is None
-    assert np.array_equal(shown(controls, "second"), exploration.shown("cpu/seed-0", "waves"))
+    assert controls.panels["second"].box.layout.display is None
+    assert np.array_equal(shown(controls, "second"), exploration.shown("cpu/seed-0", "waves", keep_luminance=True))
     controls.other.value = NOTHING
-    assert controls._second.layout.display == "none"
+    assert controls.panels["second"].box.layout.display == "none"
 
 
 def test_a_pixel_is_chosen_and_outlined(controls, exploration):
     controls.row.value, controls.column.value = 3, 7
-    values = exploration.pixel_values(exploration.shown("cpu/seed-0", "waves"), "waves", 3, 7)
+    values = exploration.pixel_values(controls._prediction(controls._choice(), 0, full=False), "waves", 3, 7)
     assert f"L = {values.lightness:.1f}" in controls.values.value
     assert f"<td>{values.prediction[0]:.1f}</td>" in controls.values.value
     assert re.findall(r"\d+ × \d+", controls.values.value) == ["13 × 13"] * 2, "the method's field, and the patch"
@@ -93,6 +97,65 @@ def test_a_pixel_is_chosen_and_outlined(controls, exploration):
     assert (rows.max(), columns.max()) == (10, 14)
     controls.photo.value = "noise"  # smaller: its middle is chosen
     assert (controls.row.value, controls.column.value) == (15, 10)
+
+
+def click(controls: Controls, down: float, across: float) -> None:
+    """What ON_CLICK does in a browser."""
+    controls.clicked.value = f"{down} {across}"
+
+
+def test_a_click_chooses_the_pixel_and_like_patches_are_searched(controls, exploration):
+    click(controls, 3.5 / 40, 7.2 / 60)
+    settled(controls)
+    assert (controls.row.value, controls.column.value) == (3, 7)
+    assert re.findall(r"<b>.*\b2\b.*</b>", controls.colors.box.value), "of two training photographs"
+    first = controls.colors.box.value
+    click(controls, 1.0, 1.0)  # the lower right corner
+    settled(controls)
+    assert (controls.row.value, controls.column.value) == (39, 59)
+    assert controls.colors.box.value != first
+    field = f".clicked-{controls.clicked.model_id} input"
+    assert all(field in panel.box.value for panel in controls.panels.values() if panel.box.value)
+
+
+def test_a_color_is_given_to_a_pixel_and_taken_back(controls, exploration):
+    before = shown(controls, "prediction")
+    click(controls, 0.5, 0.5)
+    controls.hint_color.value = "#c02020"
+    controls.hint.click()
+    settled(controls)
+    hint = Hint(30.5 / 60, 20.5 / 40, "#c02020")
+    expected = exploration.shown("cpu/seed-0", "waves", keep_luminance=True, hints=[hint], epoch=40)
+    assert np.array_equal(shown(controls, "prediction"), expected)
+    assert not np.array_equal(expected, before)
+    controls.photo.value = "noise"  # hints are of one photograph
+    assert controls._choice().hints == ()
+    controls.photo.value = "waves"
+    controls.hint.click()  # in the middle again: one hint for one pixel
+    assert controls._choice().hints == (hint,)
+    controls.no_hints.click()
+    settled(controls)
+    assert np.array_equal(shown(controls, "prediction"), before)
+
+
+def test_a_comparison_is_at_the_chosen_epoch(controls, exploration):
+    exploration.runs = dict(exploration.runs) | {"paper/seed-0": PROJECT / "results/paper/seed-0"}
+    controls.other.options = [NOTHING, *exploration.methods()]
+    controls.other.value = "paper/seed-0"
+    for epoch, nearest in ((5, 5), (40, 20)):
+        controls.epoch.value = epoch
+        settled(controls)
+        assert re.search(rf"\b10,000 updates\b.*\bepoch {nearest}$", heading(controls, "second"))
+
+
+def test_of_a_gray_photograph_no_error_is_shown(controls):
+    controls.upload.value = uploaded("old.png", png(np.repeat(noise(30, 30)[..., :1], 3, axis=2)))
+    settled(controls)
+    assert "no truth" in heading(controls, "truth")
+    assert controls.panels["error"].box.layout.display == "none"
+    assert "truth" not in controls.values.value
+    controls.photo.value = "waves"
+    assert controls.panels["error"].box.layout.display is None
 
 
 def uploaded(name: str, content: bytes) -> tuple[dict[str, object]]:
@@ -129,7 +192,9 @@ def test_of_fast_changes_the_last_choice_is_shown(exploration):
     settled(controls)
     assert controls.photo.value == "own.png"
     assert shown(controls, "truth").shape == shown(controls, "error").shape == (200, 100, 3)
-    assert np.array_equal(shown(controls, "prediction"), exploration.shown("cpu/seed-0", "own.png", epoch=5))
+    assert np.array_equal(
+        shown(controls, "prediction"), exploration.shown("cpu/seed-0", "own.png", epoch=5, keep_luminance=True)
+    )
 
 
 def test_an_error_in_the_thread_is_shown(controls, exploration, monkeypatch):
