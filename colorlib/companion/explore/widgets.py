@@ -16,6 +16,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from colorlib.companion.artifacts.figures import style
 from colorlib.companion.explore.exploration import (
     ERROR_RANGE,
     PATCH,
@@ -315,12 +316,13 @@ class Controls:
 
     def _show_colors(self, similar: SimilarPixels, heading: str) -> None:
         point = self._point
-        figure = Figure(figsize=(4.2, 3.4), layout="constrained")
-        axes = figure.subplots()
-        draw_colors(axes, similar, point.values, "the prediction", truth=self.exploration.has_colors(point.photo))
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=100)
+        with style():
+            figure = Figure(figsize=(4.2, 3.4), layout="constrained")
+            axes = figure.subplots()
+            draw_colors(axes, similar, point.values, "the prediction", truth=self.exploration.has_colors(point.photo))
+            figure.legend(*axes.get_legend_handles_labels(), fontsize=8, ncols=2, loc="outside lower center")
+            figure.savefig(buffer, format="png", dpi=100)
         with self._drawing:
             if point.place == self._point.place:
                 self.colors.put(heading, np.asarray(Image.open(buffer).convert("RGB")))
