@@ -190,7 +190,7 @@ def test_committed_notebooks_follow_the_rules(path):
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     for cell in code:
         parameters = "parameters" in cell.metadata.get("tags", [])
-        assert len(cell.source.splitlines()) <= (20 if parameters else 15)
+        assert len(cell.source.splitlines()) <= (22 if parameters else 15)  # a line for each setting of a run
         assert "class " not in cell.source
         assert "def " not in cell.source
         assert cell.outputs == [], f"{path.name} was saved with outputs; `git restore notebooks/{path.name}`"

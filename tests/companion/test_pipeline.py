@@ -95,7 +95,7 @@ def test_outputs_have_the_files_of_the_list(tiny: Profile):
         assert set(files(tiny, name)) <= set(found[name].files)
     # These need photographs, or are another profile's.
     photographed = {"data", "explore", "hint_scores", "method", "pixels", "published_scores"}
-    assert FILES.keys() - found.keys() == photographed | {"page"}
+    assert FILES.keys() - found.keys() == photographed | {"examples", "page"}
     for output in found.values():
         assert all(path.is_relative_to(tiny.root) for path in output.files)
 

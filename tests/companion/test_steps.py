@@ -217,6 +217,7 @@ CHANGED = {
     "photos": "bundled", "target": "lab", "network": "scene-unet", "objective": "l1", "epochs": 3,
     "crops_per_epoch": 48, "crop_size": 64, "view": 96, "batch_size": 8, "learning_rate": 1e-4, "weight_decay": 0.1,
     "flip_probability": 0.25, "turn_probability": 0.5, "schedule": "cosine", "ema": 0.9, "precision": "bfloat16",
+    "view_share": 0.5, "optimizer": "adamw",
 }  # fmt: skip
 """Settings of a run, each but the photographs another than its default."""
 

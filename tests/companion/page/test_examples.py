@@ -32,7 +32,8 @@ def test_like_patches_are_those_of_the_notebook(tmp_path: Path):
     """Many places at once, and the search of `explore` for one of them, name the same colors."""
     training = open_photos("bundled", "train")
     pixels = open_photos("bundled", "test").decode()[0][100:200, 60:180]
-    exploration = Exploration(runs={}, training_photos=training, figures=tmp_path, photos={"part": pixels})
+    exploration = Exploration(runs={}, training_photos=training, figures=tmp_path)
+    exploration.add("part", pixels)
     at = [(0, 0), (50, 70), (99, 119)]
     many = like_patches(pixels, at, training)
     for (row, column), colors in zip(at, many, strict=True):
