@@ -53,7 +53,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
     artifacts/         figures and tables, one module per notebook
         datasets       scores on one data set after another
         figures        Figure 1 (loss curve), Figures 2-3 (examples)
-        hints          PSNR against the number of hints
+        hints          PSNR against the number of hints; bundled photographs colored
         lightweight    lightweight network against the paper's
         outlook        ideas in the paper's outlook against its method
         published      published colorizers against ours

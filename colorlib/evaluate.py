@@ -165,7 +165,7 @@ def summarize(scores: Sequence[Score], *, reference: str | None = "gray") -> lis
     # On a photograph that is exactly gray the baseline "gray" has an infinite PSNR. Whether near-gray photographs are
     # left out must not depend on the methods in this table.
     infinite = any(math.isinf(row.psnr) or row.truth_colorfulness == 0 for row in scores)
-    pooled_reference = _pooled_mse(grouped[reference]) if reference is not None else None
+    pooled_reference = _pooled_mse([row.mse for row in grouped[reference]]) if reference is not None else None
     return [_summarize(method, rows, infinite, pooled_reference) for method, rows in grouped.items()]
 
 
@@ -213,9 +213,9 @@ def _resample_counts(images: int) -> tuple[NDArray[np.uint16], ...]:
     return tuple(blocks)
 
 
-def _pooled_mse(rows: Sequence[Score]) -> NDArray[np.float64]:
-    """Return the mean MSE, first of all images, then of each resample: `(1 + RESAMPLES,)`."""
-    return _resampled_sums(np.array([[row.mse] for row in rows]))[:, 0] / len(rows)
+def _pooled_mse(errors: Sequence[float]) -> NDArray[np.float64]:
+    """Return the mean of one MSE per image, first of all images, then of each resample: `(1 + RESAMPLES,)`."""
+    return _resampled_sums(np.array(errors)[:, np.newaxis])[:, 0] / len(errors)
 
 
 def _decibels(ratio: float) -> float:
@@ -258,8 +258,17 @@ def mean_over_images(values: Sequence[float], keep: NDArray[np.bool_] | None = N
 
 def psnr_of_mean(errors: Sequence[float]) -> Estimate:
     """Return the PSNR in dB of the mean of one MSE per image, from the same resamples as `summarize`."""
-    sums = _resampled_sums(np.array(errors)[:, np.newaxis])[:, 0]
-    return _in_decibels(_interval(-sums / len(errors)), factor=-1.0)
+    return _in_decibels(_interval(-_pooled_mse(errors)), factor=-1.0)
+
+
+def psnr_gain(errors: Sequence[float], reference: Sequence[float]) -> Estimate:
+    """Return the PSNR of the mean of `errors` minus that of `reference`, in dB, both on the same resampled images.
+
+    Args:
+        errors: one MSE per image.
+        reference: the same of another method, in the same order of the images.
+    """
+    return _in_decibels(_interval(_pooled_mse(reference) / _pooled_mse(errors)))
 
 
 def _summarize(
@@ -274,11 +283,11 @@ def _summarize(
         pooled_reference: `_pooled_mse` of the reference method, or None.
     """
     near_gray = np.array([row.truth_chroma < NEAR_GRAY_CHROMA for row in rows])
-    pooled = _pooled_mse(rows)
+    errors = [row.mse for row in rows]
+    pooled = _pooled_mse(errors)
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0, if both are exact on a whole resample
         gain = None if pooled_reference is None else _in_decibels(_interval(pooled_reference / pooled))
     pixels = np.array([row.pixels for row in rows])
-    errors = [row.mse for row in rows]
     return Summary(
         method=method,
         images=len(rows),

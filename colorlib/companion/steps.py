@@ -49,7 +49,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "published": ("results/peers.csv", "results/peers.md"),
     "pixels": ("results/pixels.csv", "results/pixels.json"),
     "hint_scores": ("results/hints.csv", "results/hints.json"),
-    "hints": ("results/hints.md",),
+    "hints": ("results/hints.md", "figures/hints.png"),
+    "hint_examples": ("figures/photographs.png",),
     "outlook": ("results/outlook.csv", "results/outlook.md", "figures/outlook.png"),
     "lightweight": ("results/contest.md",),
     "datasets": ("results/sources.csv", "results/sources.md", "figures/sources.png"),
@@ -113,6 +114,9 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
         "published_scores": [run / name for run in runs for name in ("run.json", "weights.safetensors")],
         "pixels": [FACES, *(run / name for run in runs for name in ("run.json", "weights.safetensors"))],
         "hints": files(profile, "hint_scores"),
+        "hint_examples": [
+            of.run(of.seeds[0]) / name for of in networks for name in ("run.json", "weights.safetensors")
+        ],
         "published": [*files(profile, "published_scores"), *(run / "weights.safetensors" for run in runs)],
         # The sweep's file says which points are still missing.
         "outlook": [
@@ -157,6 +161,7 @@ def story_inputs(profile: Profile) -> list[Path]:
         baselines,
         *runs,
         story_sweep(profile),
+        *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
     ]
 
 
@@ -310,6 +315,8 @@ def steps(profile: Profile, *, train: bool = True) -> list[Step]:
         found.append(step("07_outlook", "outlook", "lightweight", given={"photographs": names}))
     if len(compared_profiles(profile)) > 1:
         found.append(step("08_sources", "datasets", given=seeds))
+    if profile.name == LIGHTWEIGHT and files(profile, "hint_scores")[0].is_file():
+        found.append(step("09_hints", "hints", "hint_examples", given={}, photos=("bundled",)))
     if papers_method:
         found.append(step("explore", "explore", given=first | {"controls": False}, photos=photos))
     return found

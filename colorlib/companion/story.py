@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from colorlib.companion import paper
+from colorlib.companion.artifacts import hints
 from colorlib.companion.artifacts.published import IMAGENET, SOURCE, ZHANG
 from colorlib.companion.claims.from_scores import scores_elsewhere
 from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, gains
@@ -26,6 +27,8 @@ ALL_PHOTOGRAPHS, A_TENTH = "all", "tenth"
 BUILT = ("gray-to-rgb", "output-range")
 """Claims on what the text says to build."""
 MILLIONS = IMAGENET.partition(" photographs")[0]
+SHOWN_HINTS = 5
+"""Number of hints whose gain is told."""
 UNDECIDED = "undecided"
 
 
@@ -41,7 +44,7 @@ def story(results: Results, claims: Mapping[str, Any] | None) -> str | None:
     if results.profile.name != PRIMARY or claims is None:
         return None
     by_id = {claim["id"]: claim for claim in claims["claims"]}
-    parts: list[Callable[[Results, Mapping[str, Any]], str]] = [_built, _meaning, _bought, _changes]
+    parts: list[Callable[[Results, Mapping[str, Any]], str]] = [_built, _meaning, _bought, _changes, _hints]
     sentences = []
     for part in parts:
         try:
@@ -150,6 +153,28 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
         if group
     ]
     return f"The gap of {gap:.1f} dB to the paper {' and '.join(parts)}."
+
+
+def _hints(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return how many true colors on the gray picture are better than the U-Net, and what five add to the U-Net."""
+    owner = results.other(LIGHTWEIGHT)
+    _existing(owner, files(owner.profile, "hint_scores")[0], "hints")
+    errors = hints.read_errors(owner.profile)
+    count = errors.hints_instead_of(LIGHTWEIGHT)
+    most = max(hints.COUNTS)
+    gray, network = (hints.GRAY, count or most), (LIGHTWEIGHT, 0)
+    over, added = (
+        {"value": gain.value, "low": gain.low, "high": gain.high}
+        for gain in (
+            errors.gain(PRIMARY_MEASURE, gray, network),
+            errors.gain(PRIMARY_MEASURE, (LIGHTWEIGHT, SHOWN_HINTS), network),
+        )
+    )
+    colors = f"not even {most} true colors" if count is None else f"{count} true color{'' if count == 1 else 's'}"
+    return (
+        f"At random places of the gray picture, {colors} gain more than that U-Net ({_decibels(over)} dB"
+        f"{_if_open(over)}); {SHOWN_HINTS} on its guess add {_decibels(added)}{_if_open(added)}."
+    )
 
 
 def _change(name: str, gain: Mapping[str, Any], note: str) -> str:

@@ -12,10 +12,19 @@ import pytest
 from helpers.committed import edit
 
 from colorlib.companion import paper
+from colorlib.companion.artifacts.hints import read_errors
 from colorlib.companion.claims.text import read_verdicts
 from colorlib.companion.report import page
 from colorlib.companion.results import Results
-from colorlib.companion.steps import PRIMARY, elsewhere_files, files, inputs, story_inputs, story_sweep
+from colorlib.companion.steps import (
+    PRIMARY,
+    elsewhere_files,
+    files,
+    inputs,
+    other_profile,
+    story_inputs,
+    story_sweep,
+)
 from colorlib.companion.story import compare_with_one_color, part_with_error, story
 from colorlib.files import write_json
 from colorlib.metrics import psnr_of
@@ -65,8 +74,8 @@ def sentences(text: str) -> list[str]:
 
 def test_it_is_short_and_says_what_the_intervals_allow(profile):
     text = told(profile)
-    assert len(text.split()) <= 175
-    built, meaning, bought, changes = sentences(text)
+    assert len(text.split()) <= 200
+    built, meaning, bought, changes, hints = sentences(text)
     table = pd.read_csv(files(profile, "table1")[0]).set_index("method")
     assert f"{paper.MSE}" in built
     assert f"{psnr_of(paper.MSE) - table['PSNR of MSE']['gray']:.1f} on bsds500" in meaning
@@ -79,6 +88,11 @@ def test_it_is_short_and_says_what_the_intervals_allow(profile):
     assert away.startswith(" PSNR undecided")
     assert "SSIM and ΔE00 worse" in away
     assert "better" not in home + away
+    errors = read_errors(load_profile("lightweight"))
+    gain = errors.gain("PSNR of MSE", ("gray", 2), ("lightweight", 0))
+    assert f"2 true colors gain more than that U-Net ({gain.value:+.2f} dB)" in hints
+    added = errors.over_none("PSNR of MSE", "lightweight", 5)
+    assert f"add {added.value:+.2f}" in hints
 
 
 def test_it_is_the_same_in_three_places():
@@ -155,7 +169,7 @@ def test_a_gain_at_home_whose_interval_holds_zero_is_undecided(profile):
 
 
 def test_a_change_that_could_close_the_gap_turns_it(profile):
-    first = sentences(told(profile))[-1]
+    first = sentences(told(profile))[-2]
     assert "might be closed" not in first
     change_claim(profile, "loss-simple", lambda entry: entry.update(low=-3.0))
     assert "might be closed by L1 in place" in told(profile)
@@ -167,6 +181,25 @@ def test_a_change_that_could_close_the_gap_turns_it(profile):
     )
     assert "ten times the photographs (+" in told(profile)
     assert "ten times the photographs (-0" in first
+
+
+def test_what_hints_gain_turns_it(profile):
+    path = files(other_profile(profile, "lightweight"), "hint_scores")[0]
+    content = path.read_bytes()
+    # One hint is better than the network on each photograph
+    edit(path, lambda row: {"mse": 1e-4} if (row["method"], row["hints"]) == ("gray", "1") else {})
+    assert " 1 true color gain" in told(profile)
+    # No number of hints is, and they add nothing to the network
+    path.write_bytes(content)
+    edit(path, lambda row: {"mse": 0.02} if row["method"] == "gray" or row["hints"] == "5" else {})
+    text = told(profile)
+    assert "not even 20 true colors" in text
+    assert "(-" in sentences(text)[-1]
+    edit(path, lambda row: {"mse": 0.02} if row["method"] == "lightweight" else {})
+    assert sentences(told(profile))[-1].count("undecided") == 2
+    path.unlink()
+    assert "results/lightweight/hints.csv" in told(profile)
+    assert "make hints" in told(profile)
 
 
 def test_a_missing_result_is_named(profile):

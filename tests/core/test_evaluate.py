@@ -33,6 +33,7 @@ from colorlib.evaluate import (
     by_method,
     mean_over_images,
     network_methods,
+    psnr_gain,
     read_scores,
     rebuild_metrics,
     score,
@@ -316,6 +317,12 @@ def test_the_mean_of_chosen_images():
     assert 1 <= found.low < 3 < found.high <= 6
     assert mean_over_images(values).value == math.inf
     assert math.isnan(mean_over_images(values, np.zeros(4, dtype=bool)).value)
+
+
+def test_the_gain_in_psnr_is_that_of_summaries():
+    errors = {"gray": [0.01 * (i + 1) for i in range(9)], "x": [0.006 * (i + 1) ** 0.9 for i in range(9)]}
+    rows = [row(i, method, error) for method, found in errors.items() for i, error in enumerate(found)]
+    assert psnr_gain(errors["x"], errors["gray"]) == summarize(rows)[1].psnr_gain
 
 
 # Runs

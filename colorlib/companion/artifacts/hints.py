@@ -1,35 +1,49 @@
 """PSNR against the number of hints: how much some true colors, given at random places, improve a prediction.
 
 ```
-results/<profile>/hints.csv     a row for each method, seed, number of hints and photograph
-results/<profile>/hints.json    hashes of the photographs and weights that were measured
-results/<profile>/hints.md      the rows, pooled
+results/<profile>/hints.csv             a row for each method, seed, number of hints and photograph
+results/<profile>/hints.json            hashes of the photographs and weights that were measured
+results/<profile>/hints.md              the rows, pooled, and what hints gain
+figures/<profile>/hints.png             PSNR against the number of hints
+figures/<profile>/photographs.png       bundled photographs in gray, colored, with hints, and as they are
 ```
 
 A hint is the mean color of 7 x 7 pixels of the photograph itself, as a person with a color picker would take it.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from colorlib import rng
 from colorlib.color import lab_to_rgb, lightness, rgb_to_lab, to_bytes
 from colorlib.colorizers import Colorize, load_run
+from colorlib.companion.artifacts.figures import (
+    PAPER,
+    REFERENCE,
+    TRAINING,
+    VALIDATION,
+    Illustration,
+    save,
+    style,
+)
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files, other_profile
 from colorlib.companion.tables import JOINED, Column, Table, joined
-from colorlib.evaluate import mean_over_images, psnr_of_mean, scored_photos
+from colorlib.evaluate import Estimate, mean_over_images, psnr_gain, psnr_of_mean, scored_photos
 from colorlib.files import read_json, round_floats, sha256, write_json, write_text
 from colorlib.hints import PATCH, Hint, PlacedHints, mix, place_hints
 from colorlib.metrics import mse, psnr_of
-from colorlib.photos import PhotoSet
+from colorlib.photos import PhotoSet, find_source, open_photos
 from colorlib.photos.decode import Photo, Pixels
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
@@ -43,6 +57,15 @@ GRAY, NEAREST = "gray", "nearest hint"
 NETWORKS = (PRIMARY, LIGHTWEIGHT)
 """Profiles whose networks are measured; their names are the methods."""
 METHODS = (GRAY, NEAREST, *NETWORKS)
+TITLES = {GRAY: "hints alone, on gray", NEAREST: "nearest hint", **{name: f"{name} network" for name in NETWORKS}}
+"""Methods in the words of tables and figures."""
+MARKERS = {
+    GRAY: ("o", "none", REFERENCE),
+    NEAREST: ("s", "none", PAPER),
+    PRIMARY: ("X", VALIDATION, VALIDATION),
+    LIGHTWEIGHT: ("o", TRAINING, TRAINING),
+}
+"""Method -> its marker, face color and edge color in the figure."""
 MEASURES = ("PSNR of MSE", "mean PSNR")
 RECORD = {
     "photos": {"source": str, "split": str, "sha256": str, "count": int, "of": int},
@@ -142,6 +165,12 @@ def measure_photo(photo: Photo, networks: Mapping[tuple[str, int], Colorize]) ->
     ]
 
 
+def load_networks(profile: Profile, device: torch.device) -> dict[tuple[str, int], Colorize]:
+    """Return the networks that are measured, by profile and seed; their runs lie next to those of `profile`."""
+    owners = [other_profile(profile, name) for name in NETWORKS]
+    return {(owner.name, seed): load_run(owner.run(seed), device=device) for owner in owners for seed in owner.seeds}
+
+
 def hints_record(profile: Profile, photos: PhotoSet, count: int) -> dict[str, Any]:
     """Return the content of hints.json.
 
@@ -166,9 +195,10 @@ def hints_record(profile: Profile, photos: PhotoSet, count: int) -> dict[str, An
 
 
 def measure_hints(profile: Profile, *, at_most: int | None = None, device: torch.device) -> Iterator[tuple[int, int]]:
-    """Measure test photographs in a fixed random order, write hints.csv and hints.json after each, at last hints.md.
+    """Measure test photographs in a fixed random order, and write hints.csv and hints.json after each.
 
-    So an interrupted call leaves the rows of a random sample, and the next one goes on.
+    So an interrupted call leaves the rows of a random sample, and the next one goes on. At last the table and the
+    figure are written.
 
     Args:
         profile: the lightweight profile, next to whose results those of the paper's network lie.
@@ -191,10 +221,7 @@ def measure_hints(profile: Profile, *, at_most: int | None = None, device: torch
         rows, measured = [], set()
     yield len(measured), max(len(measured), len(wanted))
     left = [photo for photo in wanted if photo.name not in measured]
-    owners = [other_profile(profile, name) for name in NETWORKS] if left else []
-    networks = {
-        (owner.name, seed): load_run(owner.run(seed), device=device) for owner in owners for seed in owner.seeds
-    }
+    networks = load_networks(profile, device) if left else {}
     order = {photo.name: number for number, photo in enumerate(photos)}
     for photo in left:
         rows += measure_photo(photo, networks)
@@ -204,7 +231,7 @@ def measure_hints(profile: Profile, *, at_most: int | None = None, device: torch
         write_text(table, csv_text(rounded))
         write_json(metadata, hints_record(profile, photos, len(measured)))
         yield len(measured), max(len(measured), len(wanted))
-    write_tables(profile)
+    write(profile)
 
 
 def read_rows(path: Path) -> list[HintRow]:
@@ -223,54 +250,312 @@ def read_rows(path: Path) -> list[HintRow]:
         ]
 
 
-def pool(rows: Sequence[HintRow]) -> pd.DataFrame:
-    """Return a row for each number of hints: both kinds of PSNR of each method, with intervals (`joined`)."""
-    grouped: dict[tuple[str, int], dict[int | None, list[HintRow]]] = {}
-    for row in rows:
-        grouped.setdefault((row.method, row.hints), {}).setdefault(row.seed, []).append(row)
-    records: dict[int, dict[str, float]] = {count: {"hints": count} for count in COUNTS}
-    for (method, count), by_seed in grouped.items():
-        estimates = {
-            "PSNR of MSE": [psnr_of_mean([row.mse for row in own]) for own in by_seed.values()],
-            "mean PSNR": [mean_over_images([row.psnr for row in own]) for own in by_seed.values()],
-        }
-        for measure, of_seeds in estimates.items():
-            found = joined(of_seeds)
-            name = f"{method}: {measure}"
-            records[count] |= {name: found.value, f"{name} low": found.low, f"{name} high": found.high}
-    return pd.DataFrame(list(records.values()))
+@dataclass(frozen=True)
+class Errors:
+    """Errors of each method with each number of hints, over the same photographs."""
+
+    rows: Mapping[tuple[str, int], Mapping[int | None, Sequence[HintRow]]]
+    """Method and number of hints -> seed -> rows, in the order of the photographs."""
+
+    @classmethod
+    def of(cls, rows: Sequence[HintRow]) -> "Errors":
+        """Group the rows of a hints.csv."""
+        grouped: dict[tuple[str, int], dict[int | None, list[HintRow]]] = {}
+        for row in rows:
+            grouped.setdefault((row.method, row.hints), {}).setdefault(row.seed, []).append(row)
+        return cls(grouped)
+
+    def level(self, measure: str, method: str, count: int) -> Estimate:
+        """Return a row of `MEASURES` in dB with its interval over photographs and seeds."""
+        by_seed = self.rows[method, count].values()
+        if measure == "mean PSNR":
+            return joined([mean_over_images([row.psnr for row in own]) for own in by_seed])
+        return joined([psnr_of_mean([row.mse for row in own]) for own in by_seed])
+
+    def gain(self, measure: str, first: tuple[str, int], second: tuple[str, int]) -> Estimate:
+        """Return by how many dB `first` is better than `second`, with the interval of the paired photographs.
+
+        Args:
+            measure: a row of `MEASURES`.
+            first: method and number of hints.
+            second: the same. A method without a network is compared with each seed of one with a network.
+        """
+        one, other = self.rows[first], self.rows[second]
+        seeds: list[int | None] = [seed for seed in dict.fromkeys((*one, *other)) if seed is not None]
+        estimates = []
+        for seed in seeds or [None]:
+            better, worse = ([*rows.get(seed, rows.get(None, ()))] for rows in (one, other))
+            if measure == "mean PSNR":
+                pairs = zip(better, worse, strict=True)
+                estimates.append(mean_over_images([ours.psnr - theirs.psnr for ours, theirs in pairs]))
+            else:
+                estimates.append(psnr_gain([row.mse for row in better], [row.mse for row in worse]))
+        return joined(estimates)
+
+    def over_none(self, measure: str, method: str, count: int) -> Estimate:
+        """Return by how many dB a method is better with so many hints than with none, as `gain`."""
+        return self.gain(measure, (method, count), (method, 0))
+
+    def hints_instead_of(self, network: str) -> int | None:
+        """Return the smallest number of hints with which gray is better than a network without any; None if none is.
+
+        Better: the whole interval of the gain in PSNR of MSE is above 0.
+        """
+        return next((k for k in COUNTS[1:] if self.gain(MEASURES[0], (GRAY, k), (network, 0)).low > 0), None)
 
 
-def tables(profile: Profile) -> list[Table]:
-    """Return the pooled results, one table for each kind of PSNR.
+def read_errors(profile: Profile) -> Errors:
+    """Return the errors in a profile's hints.csv.
 
     Raises:
         ValueError: nothing was measured.
     """
-    table, metadata = files(profile, "hint_scores")
+    table = files(profile, "hint_scores")[0]
     if not table.is_file():
         raise ValueError(f"{table} does not exist; `colorlib hints` makes it")
-    photos = read_json(metadata, RECORD, fix="measure again with `colorlib hints`")["photos"]
-    data = pool(read_rows(table))
+    return Errors.of(read_rows(table))
+
+
+def photographs(profile: Profile) -> str:
+    """Return the number, split and source of the measured photographs, in words."""
+    photos = read_json(files(profile, "hint_scores")[1], RECORD, fix="measure again with `colorlib hints`")["photos"]
     some = f"the {photos['of']}" if photos["count"] == photos["of"] else f"{photos['count']} of the {photos['of']}"
-    titles = {GRAY: "hints alone, on gray", NEAREST: "nearest hint", **{name: f"{name} network" for name in NETWORKS}}
+    return f"{some} {photos['split']} photographs of {photos['source']}"
+
+
+def _table(
+    profile: Profile, counts: Sequence[int], estimate: Callable[[str, int], Estimate], measure: str, caption: str
+) -> Table:
+    """Return a table with a row for each number of hints and a column for each method."""
+    records: list[dict[str, float]] = []
+    for count in counts:
+        found = {method: estimate(method, count) for method in METHODS}
+        records.append({"hints": count})
+        for method, one in found.items():
+            name = f"{method}: {measure}"
+            records[-1] |= {name: one.value, f"{name} low": one.low, f"{name} high": one.high}
+    signed = measure not in MEASURES
+    return Table(
+        data=pd.DataFrame(records),
+        columns=[
+            Column(name="hints", digits=0),
+            *(Column(name=f"{method}: {measure}", head=TITLES[method], digits=2, signed=signed) for method in METHODS),
+        ],
+        caption=(
+            f"{caption}, with the photograph's own L: true colors of {PATCH} x {PATCH} pixels at random places, "
+            f"{DRAWS} draws, on {photographs(profile)}. In brackets: {JOINED}."
+        ),
+    )
+
+
+def level_tables(profile: Profile) -> list[Table]:
+    """Return PSNR against the number of hints, one table for each row of `MEASURES`.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    errors = read_errors(profile)
     return [
-        Table(
-            data=data,
-            columns=[
-                Column(name="hints", digits=0),
-                *(Column(name=f"{method}: {measure}", head=titles[method], digits=2) for method in METHODS),
-            ],
-            caption=(
-                f"{measure} in dB against the number of hints, with the photograph's own L: true colors of {PATCH} x "
-                f"{PATCH} pixels at random places, {DRAWS} draws, on {some} {photos['split']} photographs of "
-                f"{photos['source']}. In brackets: {JOINED}."
-            ),
+        _table(profile, COUNTS, partial(errors.level, measure), measure, f"{measure} in dB against the number of hints")
+        for measure in MEASURES
+    ]
+
+
+def gain_tables(profile: Profile) -> list[Table]:
+    """Return what hints gain over none, one table for each row of `MEASURES`.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    errors = read_errors(profile)
+    return [
+        _table(
+            profile,
+            COUNTS[1:],
+            partial(errors.over_none, measure),
+            f"gain in {measure}",
+            f"Gain in {measure} in dB of so many hints over none, for the same method",
         )
         for measure in MEASURES
     ]
 
 
-def write_tables(profile: Profile) -> None:
-    """Write hints.md."""
-    write_text(files(profile, "hints")[0], "\n".join(table.markdown() for table in tables(profile)))
+def comparisons(profile: Profile) -> list[str]:
+    """Return sentences that compare hints with networks, and ways to spread hints with each other.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    errors, measure = read_errors(profile), MEASURES[0]
+    sentences = []
+    for network in NETWORKS:
+        count = errors.hints_instead_of(network)
+        shown = max(COUNTS) if count is None else count
+        gain = errors.gain(measure, (GRAY, shown), (network, 0))
+        verb = "do not exceed" if count is None else "exceed"
+        sentences.append(
+            f"{_hints(shown)} on the gray picture {verb} the {network} network without any: {_interval(gain)} dB"
+        )
+    for count in (1, max(COUNTS)):
+        gain = errors.gain(measure, (LIGHTWEIGHT, count), (GRAY, count))
+        sentences.append(f"the {LIGHTWEIGHT} network below {_hints(count)} adds {_interval(gain)} dB to gray with them")
+    for count in (1, max(COUNTS)):
+        gain = errors.gain(measure, (GRAY, count), (NEAREST, count))
+        sentences.append(
+            f"{_hints(count)} spread to where place and lightness are alike: {_interval(gain)} dB over the nearest "
+            "hint's color everywhere"
+        )
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences]
+
+
+def _hints(count: int) -> str:
+    return f"{count} hint{'' if count == 1 else 's'}"
+
+
+def _interval(gain: Estimate) -> str:
+    return f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
+
+
+def write(profile: Profile) -> Illustration:
+    """Write hints.md and hints.png; returns the figure.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    markdown, picture = files(profile, "hints")
+    tables = [table.markdown() for table in (*level_tables(profile), *gain_tables(profile))]
+    write_text(markdown, "\n".join(tables))
+    return _plot(profile, picture)
+
+
+def _plot(profile: Profile, path: Path) -> Illustration:
+    """Draw PSNR of MSE against the number of hints, a line with intervals for each method."""
+    errors, measure = read_errors(profile), MEASURES[0]
+    with style():
+        figure = Figure(figsize=(6.3, 3.6))
+        axes = figure.subplots()
+        places = np.arange(len(COUNTS))
+        for number, method in enumerate(METHODS):
+            found = [errors.level(measure, method, count) for count in COUNTS]
+            values = np.array([one.value for one in found])
+            bounds = [values - [one.low for one in found], np.array([one.high for one in found]) - values]
+            marker, face, edge = MARKERS[method]
+            axes.errorbar(
+                places + 0.09 * (number - (len(METHODS) - 1) / 2), values, yerr=bounds, marker=marker, markersize=4.5,
+                color=edge, markerfacecolor=face, markeredgewidth=0.9, elinewidth=0.7, linewidth=0.9,
+                label=TITLES[method],
+            )  # fmt: skip
+        axes.set(xlabel="hints", ylabel=f"{measure} (dB)", xticks=places, xticklabels=[f"{count}" for count in COUNTS])
+        axes.legend(loc="lower right", fontsize=8)
+        save(figure, path)
+    ends = [
+        f"{TITLES[method]} {errors.level(measure, method, COUNTS[0]).value:.2f} dB without hints and "
+        f"{errors.level(measure, method, COUNTS[-1]).value:.2f} dB with {COUNTS[-1]}"
+        for method in METHODS
+    ]
+    return Illustration(
+        path=path,
+        label="What a few true colors gain.",
+        caption=(
+            f"{measure} against the number of hints, on {photographs(profile)}: true colors of {PATCH} x {PATCH} "
+            f"pixels at random places, means of {DRAWS} draws, with the photograph's own L. Bars: {JOINED}."
+        ),
+        alt=f"Line chart of {measure} against 0 to {COUNTS[-1]} hints, four rising lines: {'; '.join(ends)}.",
+    )
+
+
+# Bundled photographs
+
+BUNDLED = {
+    "skimage/astronaut.png": "an astronaut, Eileen Collins (public domain)",
+    "skimage/chelsea.png": "a cat (CC0)",
+    **{name: subject for name, _, subject in EXAMPLES.values()},
+}
+"""Bundled photographs that are shown, with their subjects; no network here was trained on them."""
+PLACES = {
+    "skimage/astronaut.png": ((0.20, 0.57), (0.62, 0.55), (0.38, 0.24), (0.66, 0.12), (0.06, 0.50)),
+    "skimage/chelsea.png": ((0.50, 0.30), (0.33, 0.44), (0.58, 0.79), (0.25, 0.70), (0.90, 0.80)),
+    "matplotlib/grace_hopper.jpg": ((0.42, 0.43), (0.85, 0.20), (0.30, 0.75), (0.25, 0.55), (0.12, 0.22)),
+    "skimage/coffee.png": ((0.20, 0.60), (0.50, 0.10), (0.50, 0.36), (0.90, 0.40), (0.35, 0.55)),
+    "skimage/rocket.jpg": ((0.30, 0.20), (0.75, 0.50), (0.50, 0.60), (0.24, 0.87), (0.80, 0.80)),
+}
+"""Places of five hints on each of them, chosen by hand, as shares of width and height."""
+ASPECT = 4 / 3
+"""Width through height of the middle part of each photograph that is shown."""
+
+
+def hint_examples(profile: Profile) -> Illustration:
+    """Draw bundled photographs, a row each: gray, colored by both networks, with hints, and the photograph.
+
+    Args:
+        profile: the lightweight profile; the networks are those of its first seed and of the paper's.
+    """
+    owners = [other_profile(profile, name) for name in NETWORKS]
+    networks = [load_run(owner.run(owner.seeds[0])) for owner in owners]
+    found = {photo.name: photo for split in find_source("bundled").splits for photo in open_photos("bundled", split)}
+    titles = ["gray", "paper's network", f"{LIGHTWEIGHT} (default)", "the same, 5 hints", "photograph"]
+    (path,) = files(profile, "hint_examples")
+    scores: dict[str, list[float]] = {title: [] for title in titles[:-1]}
+    with style():
+        figure = Figure(figsize=(6.6, 6.6 * len(BUNDLED) / len(titles) / ASPECT * 1.17))
+        for row, name in enumerate(BUNDLED):
+            pixels = found[name].load()
+            hints = [true_hint(pixels, x, y) for x, y in PLACES[name]]
+            pictures = dict(zip(titles, _colored(pixels, hints, networks), strict=True))
+            for column, (title, picture) in enumerate(pictures.items()):
+                axes = figure.add_subplot(len(BUNDLED), len(titles), row * len(titles) + column + 1)
+                top, left, shown = _middle(picture.permute(1, 2, 0).numpy())
+                axes.imshow(shown, interpolation="antialiased")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if row == 0:
+                    axes.set_title(title, fontsize=9, pad=4)
+                if title in scores:
+                    scores[title].append(psnr_of(mse(picture, torch.from_numpy(pixels).permute(2, 0, 1))))
+                    axes.set_xlabel(f"{scores[title][-1]:.1f} dB", fontsize=8, labelpad=2)
+                if title == titles[3]:
+                    height, width = pixels.shape[:2]
+                    places = [(hint.x * width - left, hint.y * height - top, hint.color) for hint in hints]
+                    for x, y, color in places:
+                        if 0 <= x < shown.shape[1] and 0 <= y < shown.shape[0]:
+                            axes.plot(
+                                x, y, "o", markersize=4, color=color, markeredgecolor="white", markeredgewidth=0.6
+                            )
+        figure.subplots_adjust(wspace=0.03, hspace=0.16, left=0, right=1, bottom=0, top=1)
+        save(figure, path, dpi=125)
+    means = ", ".join(f"{title} {np.mean(values):.1f} dB" for title, values in scores.items())
+    subjects = "; ".join(BUNDLED.values())
+    return Illustration(
+        path=path,
+        label="Five photographs.",
+        caption=(
+            f"From above: {subjects}. From the left: L of CIE LAB; colors of the paper's network and of the "
+            f"{LIGHTWEIGHT} network, which `colorlib colorize` takes by default, both with the photograph's own L; the "
+            "latter with five true colors at places that were chosen by hand (dots); the photograph. Middle parts are "
+            f"shown; PSNR on 8-bit RGB is of whole photographs. Means: {means}. No network was trained on them."
+        ),
+        alt=(
+            f"A grid of pictures, a row for each of five photographs: {subjects}. From left to right they turn from "
+            "gray through the dull guesses of two networks and a picture with five given colors to the photograph; "
+            f"mean PSNR: {means}."
+        ),
+    )
+
+
+def _colored(pixels: Pixels, hints: Sequence[Hint], networks: Sequence[Colorize]) -> list[Tensor]:
+    """Return a photograph in gray, by each network, by the last one with hints, and as it is: `(3, H, W)` uint8."""
+    truth = torch.from_numpy(pixels).permute(2, 0, 1)
+    light = lightness(truth)
+    whole = slice(0, light.shape[-2]), slice(0, light.shape[-1])
+    guesses = [rgb_to_lab(network(light[None])[0])[1:] for network in networks]
+    hinted = mix(guesses[-1], *place_hints(hints, truth).sums(light, *whole))
+    colors = [torch.zeros(2, *light.shape[-2:]), *guesses, hinted]
+    return [*(to_bytes(lab_to_rgb(torch.cat((light, ab))[None])[0]) for ab in colors), truth]
+
+
+def _middle(picture: Pixels) -> tuple[int, int, Pixels]:
+    """Return the middle part of a picture with the sides of `ASPECT`, after its first row and column."""
+    height, width = picture.shape[:2]
+    rows, columns = min(height, round(width / ASPECT)), min(width, round(height * ASPECT))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return top, left, picture[top : top + rows, left : left + columns]

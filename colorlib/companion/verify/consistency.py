@@ -38,7 +38,7 @@ UNLISTED = ("LOG.md", "campaign.md", "mutations.md", "verify.html")
 """Files in results/ that no list of a profile holds: prose, and tables that tests make."""
 NOT_A_PROFILE = ("bench", "scratch")
 """Folders in results/ and figures/ that are no profile's."""
-MADE_BY_NOTEBOOKS = ("method", "explore", "figures2_3")
+MADE_BY_NOTEBOOKS = ("method", "explore", "figures2_3", "hint_examples")
 """Entries of `steps.FILES` that are rebuilt by running the cells of their notebook again, where it was executed."""
 RANGES: dict[str, tuple[float, float]] = {
     "pixels": (1, math.inf),

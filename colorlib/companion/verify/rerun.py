@@ -14,7 +14,7 @@ import torch
 
 from colorlib.color import lightness
 from colorlib.colorizers import Colorize, load_run
-from colorlib.companion.artifacts import published
+from colorlib.companion.artifacts import hints, published
 from colorlib.companion.claims import from_pixels
 from colorlib.companion.claims.from_pixels import PixelRow
 from colorlib.companion.results import SCORED
@@ -222,6 +222,44 @@ def pixels_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
         for row in from_pixels.measure_photo(photo, faces.get(photo.name, ()), training, networks, faces_only=False)
     ]
     yield _compare_pixels(subject, from_pixels.read_rows(path), now)
+
+
+def hints_measured(profile: Profile, sample_seed: int = 0) -> Iterator[Check]:
+    """Measure PSNR with hints on some of the measured photographs again, drawn at random; compare it with hints.csv."""
+    path, metadata = files(profile, "hint_scores")
+    if not path.is_file():
+        return
+    subject = f"results/{profile.name}/{path.name}"
+    try:
+        photos = scored_photos(profile.photos)
+    except PhotosMissingError as error:
+        yield _not_checked(subject, "rescored", error)
+        return
+    committed = {(row.method, row.seed, row.hints, row.photograph): row for row in hints.read_rows(path)}
+    measured = replace(photos, photos=tuple(photo for photo in photos if photo.name in {key[3] for key in committed}))
+    yield _compare_records(
+        f"results/{profile.name}/{metadata.name}",
+        read_json(metadata, hints.RECORD),
+        hints.hints_record(profile, photos, len(measured)),
+        "the same photographs and weights",
+    )
+    # Measure again
+    networks = hints.load_networks(profile, prepare("cpu"))
+    drawn = drawn_photos(measured, sample_seed, OTHER_PHOTOGRAPHS)
+    worst, where = 0.0, ""
+    for row in (row for photo in drawn for row in hints.measure_photo(photo, networks)):
+        before = committed.get((row.method, row.seed, row.hints, row.photograph))
+        values = [(before.mse, row.mse), (before.psnr, row.psnr)] if before else [(0.0, row.mse)]
+        relative = max(abs(then - now) / now for then, now in values)
+        if relative > worst:
+            worst, where = (
+                relative,
+                f"{row.photograph}, {row.method}, {row.hints} hints: {before} is committed, {row} now",
+            )
+    passed = bool(len(drawn)) and worst <= SCORE_TOLERANCE
+    detail = f"relative differences of at most {worst:.1g} on {len(drawn)} photographs; limit {SCORE_TOLERANCE:g}"
+    outcome = Outcome.PASSED if passed else Outcome.DIFFERS
+    yield Check(subject=subject, how="rescored", outcome=outcome, detail=detail if passed else where or "no rows")
 
 
 def _compare_records(subject: str, record: Mapping[str, Any], expected: Mapping[str, Any], same: str) -> Check:

@@ -33,6 +33,7 @@ from colorlib.companion.verify.rerun import (
     baselines_recomputed,
     environment_differences,
     first_epoch_retrained,
+    hints_measured,
     look_up_table_fitted,
     pixels_measured,
     rescored,
@@ -43,7 +44,7 @@ from colorlib.files import sha256, write_text
 from colorlib.profiles import PROJECT, Profile
 
 PAGE = "verify.html"
-SLOW_OUTPUTS = ("figures2_3", "claims")
+SLOW_OUTPUTS = ("figures2_3", "hint_examples", "claims")
 """Outputs that run a network, which takes more than a second."""
 NESTED_OUTPUTS = ("metrics of seed", "scores", "table1")
 """Outputs of a nested profile, by the start of their name."""
@@ -80,6 +81,7 @@ def verify(profile: Profile, *, retrain: bool = False, quick: bool = False, samp
         if quick:
             return
         yield from guarded(folder_name, "rescored", lambda: pixels_measured(profile, sample_seed))
+        yield from guarded(folder_name, "rescored", lambda: hints_measured(profile, sample_seed))
         for owner in (profile, *nested_profiles(profile)):
             where = f"results/{owner.name}"
             yield from guarded(where, "validated", partial(weights_validated, owner))

@@ -1,7 +1,9 @@
 """PSNR against the number of hints: hints are the true colors, fixed by the photograph, and rows are pooled right."""
 
 import hashlib
+import json
 import math
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,33 +11,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.committed import edit
 from helpers.pictures import smooth
 
 from colorlib.color import gray_rgb, lightness
 from colorlib.companion.artifacts import hints as module
 from colorlib.companion.artifacts.hints import (
+    ASPECT,
+    BUNDLED,
     COUNTS,
     GRAY,
     METHODS,
     NEAREST,
+    NETWORKS,
+    PLACES,
+    Errors,
     HintRow,
+    comparisons,
     draw_hints,
+    gain_tables,
+    hint_examples,
+    level_tables,
     measure_hints,
     measure_photo,
     nearest_hint,
-    pool,
-    tables,
+    read_errors,
     true_hint,
+    write,
 )
-from colorlib.companion.steps import files, other_profile
+from colorlib.companion.steps import files, other_profile, steps
 from colorlib.companion.tables import joined
+from colorlib.companion.verify import rerun
+from colorlib.companion.verify.compare import Outcome
 from colorlib.evaluate import psnr_of_mean
 from colorlib.files import write_text
 from colorlib.hints import check_hints, place_hints
 from colorlib.metrics import mse, psnr_of
-from colorlib.photos import PhotoSet
-from colorlib.photos.decode import Photo, Pixels
-from colorlib.profiles import Profile, load_profile
+from colorlib.photos import PhotoSet, open_photos
+from colorlib.photos.decode import Photo, Pixels, decode_file
+from colorlib.profiles import NOTEBOOKS, Profile, load_profile
 
 
 def photo(pixels: Pixels, name: str = "a.png") -> Photo:
@@ -89,26 +103,55 @@ def test_rows_of_a_photograph():
     assert found[NEAREST, None, 20].mse < 0.5 * gray
 
 
-def test_rows_are_pooled_over_photographs_and_seeds():
+def invented(factors: dict[int, float], images: int = 12) -> list[HintRow]:
+    """Rows of all methods: random errors, times a factor for each number of hints; seeds differ a little."""
     random = np.random.default_rng(0)
-    rows = [
+    errors = random.uniform(0.001, 0.02, images)
+    return [
         HintRow(method=method, seed=seed, hints=count, photograph=str(number), mse=error, psnr=psnr_of(error))
         for method in METHODS
         for seed in ((None,) if method in (GRAY, NEAREST) else (0, 1, 2))
         for count in COUNTS
-        for number, error in enumerate(random.uniform(0.001, 0.02, 12))
+        for number, error in enumerate(errors * factors.get(count, 1.0) * random.uniform(0.99, 1.01, images))
     ]
-    data = pool(rows)
-    assert list(data["hints"]) == list(COUNTS)
+
+
+def test_rows_are_pooled_over_photographs_and_seeds():
+    rows = invented({})
+    errors = Errors.of(rows)
     own = [[row for row in rows if (row.method, row.seed, row.hints) == ("paper", seed, 5)] for seed in (0, 1, 2)]
     expected = joined([psnr_of_mean([row.mse for row in of_seed]) for of_seed in own])
-    row = data[data["hints"] == 5].iloc[0]
-    assert row["paper: PSNR of MSE"] == pytest.approx(
+    level = errors.level("PSNR of MSE", "paper", 5)
+    assert level == expected
+    assert level.value == pytest.approx(
         np.mean([-10 * math.log10(np.mean([row.mse for row in of_seed])) for of_seed in own])
     )
-    assert row["paper: PSNR of MSE low"] == expected.low
-    assert row["paper: mean PSNR"] == pytest.approx(np.mean([row.psnr for of_seed in own for row in of_seed]))
-    assert row[f"{GRAY}: PSNR of MSE low"] < row[f"{GRAY}: PSNR of MSE"] < row[f"{GRAY}: PSNR of MSE high"]
+    mean = errors.level("mean PSNR", "paper", 5)
+    assert mean.value == pytest.approx(np.mean([row.psnr for of_seed in own for row in of_seed]))
+    gray = errors.level("PSNR of MSE", GRAY, 5)
+    assert gray.low < gray.value < gray.high
+
+
+@pytest.mark.parametrize("measure", module.MEASURES)
+def test_gains_are_of_paired_photographs(measure: str):
+    """Errors that fall by a tenth on each photograph have a gain whose interval is narrow, where levels' are wide."""
+    errors = Errors.of(invented({5: 0.9}))
+    for method in METHODS:
+        gain, level = errors.over_none(measure, method, 5), errors.level(measure, method, 5)
+        assert gain.value == pytest.approx(-10 * math.log10(0.9), abs=0.05)
+        assert gain.low < gain.value < gain.high
+        assert gain.high - gain.low < 0.2 < level.high - level.low
+        assert gain.value == pytest.approx(level.value - errors.level(measure, method, 0).value, abs=1e-9)
+    # A method without a network against each seed of one with a network
+    across = errors.gain(measure, (GRAY, 5), ("paper", 0))
+    assert across.value == pytest.approx(
+        errors.level(measure, GRAY, 5).value - errors.level(measure, "paper", 0).value, abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(("factors", "count"), [({1: 0.5}, 1), ({1: 1.2, 5: 0.8, 20: 0.5}, 5), ({20: 1.5}, None)])
+def test_the_number_of_hints_that_replaces_a_network(factors: dict[int, float], count: int | None):
+    assert Errors.of(invented(factors)).hints_instead_of("paper") == count
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, root: Path) -> tuple[Profile, list[str]]:
@@ -154,12 +197,106 @@ def test_an_interrupted_measurement_goes_on(tmp_path: Path, monkeypatch: pytest.
     assert len(loaded) == 5
 
 
-def test_the_tables_are_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_tables_and_the_figure_are_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     profile, _ = stand_in(monkeypatch, tmp_path)
     with pytest.raises(ValueError, match=r"hints\.csv.*colorlib hints"):
-        tables(profile)
+        level_tables(profile)
     list(measure_hints(profile, device=torch.device("cpu")))
-    for table in tables(profile):
-        assert [row[0][0] for row in table.cells()] == [str(count) for count in COUNTS]
-        assert len(table.heads) == 1 + len(METHODS)
-        assert "the 4 test photographs of stub" in table.caption
+    for tables, counts in ((level_tables(profile), COUNTS), (gain_tables(profile), COUNTS[1:])):
+        assert len(tables) == len(module.MEASURES)
+        for table, measure in zip(tables, module.MEASURES, strict=True):
+            assert [row[0][0] for row in table.cells()] == [str(count) for count in counts]
+            assert len(table.heads) == 1 + len(METHODS)
+            assert "the 4 test photographs of stub" in table.caption
+            assert measure in table.caption
+    assert all(cell[0][0] in "+-" for row in gain_tables(profile)[0].cells() for cell in row[1:])
+    picture = write(profile)
+    assert picture.path == files(profile, "hints")[1]
+    level = read_errors(profile).level("PSNR of MSE", GRAY, 20)
+    assert f"{level.value:.2f} dB with 20" in picture.alt
+    assert "the 4 test photographs of stub" in picture.caption
+    first = [path.read_bytes() for path in files(profile, "hints")]
+    write(profile)
+    assert [path.read_bytes() for path in files(profile, "hints")] == first
+
+
+def test_changed_rows_are_noticed_when_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    profile, _ = stand_in(monkeypatch, tmp_path)
+    assert list(rerun.hints_measured(profile)) == [], "nothing was measured"
+    photos = module.scored_photos("stub")
+    monkeypatch.setattr(rerun, "scored_photos", lambda name: photos)
+    list(measure_hints(profile, device=torch.device("cpu")))
+    path, metadata = files(profile, "hint_scores")
+    content = path.read_text()
+    assert {check.outcome for check in rerun.hints_measured(profile)} == {Outcome.PASSED}
+    edit(path, lambda row: {"mse": float(row["mse"]) * 1.02} if row["hints"] == "20" else {})
+    assert [check.subject for check in rerun.hints_measured(profile) if check.outcome == Outcome.DIFFERS] == [
+        "results/lightweight/hints.csv"
+    ]
+    path.write_text("\n".join(line for line in content.splitlines() if not line.startswith(f"{GRAY},,5,")) + "\n")
+    assert [check.outcome for check in rerun.hints_measured(profile)] == [Outcome.PASSED, Outcome.DIFFERS]
+    path.write_text(content)
+    write_text(profile.run(0) / "weights.safetensors", "others")
+    assert [check.subject for check in rerun.hints_measured(profile) if check.outcome == Outcome.DIFFERS] == [
+        f"results/lightweight/{metadata.name}"
+    ]
+
+
+# Committed results
+
+
+def test_the_heading_of_the_notebook_follows_from_the_committed_rows():
+    profile = load_profile("lightweight")
+    errors = read_errors(profile)
+    title = json.loads((NOTEBOOKS / "09_hints.ipynb").read_text(encoding="utf-8"))["cells"][0]["source"][0]
+    assert "few true colors gain more than a network" in title
+    for network, sentence in zip(NETWORKS, comparisons(profile), strict=False):
+        count = errors.hints_instead_of(network)
+        assert count is not None
+        assert 2 <= count <= 5
+        gain = errors.gain("PSNR of MSE", (GRAY, count), (network, 0))
+        assert f"{count} hints" in sentence
+        assert f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]" in sentence
+
+
+def test_the_notebook_is_a_step_of_the_lightweight_profile_alone(tmp_path: Path):
+    profile = load_profile("lightweight", root=tmp_path)
+    assert "09_hints" not in [step.name for step in steps(profile)], "nothing was measured"
+    write_text(files(profile, "hint_scores")[0], "")
+    (step,) = [step for step in steps(profile) if step.name == "09_hints"]
+    assert set(step.outputs) == {*files(profile, "hints", "hint_examples")}
+    weights = {other_profile(profile, name).run(0) / "weights.safetensors" for name in NETWORKS}
+    assert {*files(profile, "hint_scores"), *weights} <= set(step.inputs)
+    assert "09_hints" not in [step.name for step in steps(load_profile("paper"))]
+
+
+# Bundled photographs
+
+
+def test_five_bundled_photographs_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Gray stubs in place of the networks: their pictures have the PSNR of gray, and hints bring them nearer."""
+    monkeypatch.setattr(module, "load_run", lambda run: gray_rgb)
+    profile = load_profile("lightweight", root=tmp_path)
+    drawn = hint_examples(profile)
+    assert drawn.path == files(profile, "hint_examples")[0]
+    found = {photo.name: photo.load() for split in ("train", "val", "test") for photo in open_photos("bundled", split)}
+    assert set(BUNDLED) == set(PLACES) <= set(found)
+    assert len(BUNDLED) == 5
+    assert all(len(places) == 5 for places in PLACES.values())
+    assert all(subject in drawn.alt for subject in BUNDLED.values())
+    psnr = []
+    for name in BUNDLED:
+        truth = torch.from_numpy(found[name]).permute(2, 0, 1)
+        psnr.append(psnr_of(mse((gray_rgb(lightness(truth)) * 255).round().to(torch.uint8), truth)))
+    gray, paper, lightweight, hinted = re.findall(r"(\d+\.\d) dB", drawn.caption)
+    assert gray == paper == lightweight == f"{np.mean(psnr):.1f}"
+    assert float(hinted) > float(gray) + 3
+    assert decode_file(drawn.path).shape[1] > 800
+
+
+@pytest.mark.parametrize("size", [(30, 40), (60, 40), (30, 90)])
+def test_the_middle_of_a_photograph_is_shown(size: tuple[int, int]):
+    top, left, shown = module._middle(np.zeros((*size, 3), np.uint8))
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(ASPECT, rel=0.02)
+    assert shown.shape[0] == size[0] or shown.shape[1] == size[1]
+    assert (2 * top + shown.shape[0], 2 * left + shown.shape[1]) == pytest.approx(size, abs=1)
