@@ -76,6 +76,10 @@ TIFF_SAMPLES = {0: (1, 2, 4, 8, 16), 1: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 
 """TIFF's photometric interpretations that are read -> bits per sample: WhiteIsZero, BlackIsZero, RGB, palette, CMYK,
 YCbCr, CIE LAB.
 """
+CALIBRATED = (0, 1, 2, 6)
+"""Photometric interpretations to whose samples a transfer function and primaries are applied."""
+EXIF_START = b"Exif\0\0"
+"""Bytes before the TIFF header of an EXIF block, in some formats."""
 JPEG_END = b"\xff\xd9"
 """Marker at the end of a JPEG."""
 RAW_SAMPLES = {32803: "camera raw", 34892: "camera raw"}
@@ -112,7 +116,7 @@ class StoredImage:
     """`L`, `RGB` or `CMYK`."""
     has_alpha: bool
     profile: bytes | None = None
-    """ICC profile, embedded or made of the stated gamma."""
+    """ICC profile, embedded or made of what the file states otherwise."""
     orientation: int = 1
     """EXIF orientation, 1 to 8."""
     frames: int = 1
@@ -264,14 +268,17 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
     frames, alpha_samples, orientation, dpi = None, True, 0, None
     chunks: dict[bytes, bytes] = {}
     texts: dict[str, str] = {}
+    tags: headers.Directory = {}
+    adobe_rgb = False
     # Read what libvips does not: the pictures of a TIFF, the end of a JPEG, the gamma of a PNG
     if kind == "TIFF":
-        chosen, place, frames, whole_pages = _choose_picture(file)
+        tags, place, frames, whole_pages = _choose_picture(file)
         options |= place
         if whole_pages:  # libvips looks at every page: a damaged later one must not lose the first
             options["fail_on"] = "error"
-        alpha_samples = _check_tiff_samples(chosen, name)
-        orientation = int(chosen.get(headers.ORIENTATION, (0,))[0])
+        alpha_samples = _check_tiff_samples(tags, name)
+        orientation = int(tags.get(headers.ORIENTATION, (0,))[0])
+        adobe_rgb = headers.states_adobe_rgb(file)
     elif kind == "JPEG":
         frames, dpi = headers.jpeg_pictures(file), headers.jpeg_dpi(file)
         if not _has_jpeg_end(file):
@@ -310,9 +317,8 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
         )
     notes: tuple[str, ...] = ()
     if profile is None:
-        profile = headers.png_profile(chunks, gray=mode == "L")
-        if b"iCCP" in chunks:
-            notes = ("embedded color profile not applied (it is damaged or of another kind of color)",)
+        adobe_rgb = adobe_rgb or headers.states_adobe_rgb(io.BytesIO(blobs.get("exif", b"").removeprefix(EXIF_START)))
+        profile, notes = _stated_profile(mode, tags, chunks, adobe_rgb=adobe_rgb)
     has_alpha = alpha_samples and image.bands > len(mode)
     image = image.extract_band(0, n=len(mode) + has_alpha) if image.bands > len(mode) + has_alpha else image
     stored = StoredImage(
@@ -322,6 +328,35 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
         keep_open=(source, whole, file),
     )  # fmt: skip
     return _with_usable_profile(stored)
+
+
+def _stated_profile(
+    mode: str, tags: headers.Directory, chunks: Mapping[bytes, bytes], *, adobe_rgb: bool
+) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return an ICC profile of the colors that a file without a usable one states by other means, and remarks.
+
+    Args:
+        mode: `L`, `RGB` or `CMYK`.
+        tags: the photograph's directory of a TIFF.
+        chunks: of a PNG.
+        adobe_rgb: EXIF tags state that color space.
+    """
+    if b"iCCP" in chunks:
+        return None, ("embedded color profile not applied (it is damaged or of another kind of color)",)
+    gray = mode == "L"
+    photometric = int(tags.get(headers.PHOTOMETRIC, (-1,))[0])
+    try:
+        if photometric in CALIBRATED and (found := headers.tiff_profile(tags, gray=gray)):
+            return found, ()
+    except ValueError as error:
+        return None, (f"transfer function and primaries not applied ({error})",)
+    if headers.TRANSFER_FUNCTION in tags and photometric not in CALIBRATED:
+        return None, (f"transfer function not applied (photometric interpretation {photometric})",)
+    if found := headers.png_profile(chunks, gray=gray):
+        return found, ()
+    if adobe_rgb and mode != "CMYK" and b"sRGB" not in chunks:
+        return headers.adobe_rgb_profile(gray=gray), ()
+    return None, ()
 
 
 def _choose_picture(file: BinaryIO) -> tuple[headers.Directory, dict[str, int], int, bool]:

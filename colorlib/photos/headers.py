@@ -8,7 +8,7 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -56,27 +56,37 @@ ORIENTATION, SAMPLES_PER_PIXEL, PLANAR, SUB_IFDS, INK_SET, EXTRA_SAMPLES, SAMPLE
     338,
     339,
 )
+TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES, EXIF_DIRECTORY = 301, 318, 319, 34665
+COLOR_SPACE, INTEROPERABILITY_DIRECTORY, INTEROPERABILITY_INDEX = 0xA001, 0xA005, 1
+"""Tags of the EXIF directory, and of the one that it points to (EXIF 3.0)."""
 MPF_IMAGES = 0xB001
 """Number of pictures, in the directory of a JPEG's multi-picture segment."""
 TYPES = {
-    1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I",
+    1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "s", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I",
     16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
-"""TIFF's number of a type -> its letter in `struct`."""
+"""TIFF's number of a type -> its letter in `struct`; texts are read as bytes."""
 MAX_DIRECTORIES = 1000
 MAX_TEXT = 10_000_000
 """Largest number of bytes that a compressed text is read with."""
 MAX_VALUES = 64
-"""Largest number of values that a tag is read with; the tags above have fewer."""
+"""Largest number of values that a tag is read with; the tags above have fewer, except for a transfer function."""
+MAX_CURVE = 3 << 16
+"""Largest number of values of a transfer function: three curves of 16 bits."""
+MAX_ENTRIES = 4096
+"""Largest number of entries of a curve that is made of a transfer function."""
 SRGB_GAMMA = 1 / 2.2
 SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue (IEC 61966-2-1)."""
+ADOBE_RGB_GAMMA = 563 / 256
+ADOBE_RGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+"""Adobe RGB (1998)."""
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 """XYZ -> cone responses, by which one white is adapted to another (ICC.1, Annex E)."""
 D50 = np.array([0.9642, 1.0, 0.8249])
 
 Directory = Mapping[int, tuple[int | float, ...]]
-"""TIFF tag -> its numbers; texts and long tags are left out."""
+"""TIFF tag -> its numbers, two for a fraction; long tags are left out."""
 
 
 def file_format(start: bytes) -> str | None:
@@ -97,10 +107,7 @@ def tiff_directories(file: BinaryIO) -> tuple[list[Directory], list[Directory]]:
     Raises:
         struct.error: the file is truncated.
     """
-    file.seek(0)
-    header = file.read(16)
-    order = "<" if header[:2] == b"II" else ">"
-    big = struct.unpack_from(f"{order}H", header, 2)[0] == 43
+    order, big, header = _layout(file)
     (offset,) = struct.unpack_from(f"{order}Q", header, 8) if big else struct.unpack_from(f"{order}I", header, 4)
     pages: list[Directory] = []
     seen: set[int] = set()
@@ -119,6 +126,14 @@ def tiff_directories(file: BinaryIO) -> tuple[list[Directory], list[Directory]]:
     return pages, below
 
 
+def _layout(file: BinaryIO) -> tuple[str, bool, bytes]:
+    """Return the order of bytes in a TIFF as in `struct`, True for a BigTIFF, and the header."""
+    file.seek(0)
+    header = file.read(16)
+    order = "<" if header[:2] == b"II" else ">"
+    return order, struct.unpack_from(f"{order}H", header, 2)[0] == 43, header
+
+
 def _read_directory(file: BinaryIO, offset: int, order: str, *, big: bool) -> tuple[Directory, int]:
     """Return the tags of the directory at `offset`, and the offset of the next one."""
     count_type, entry_size, offset_type, inline = ("Q", 20, "Q", 8) if big else ("H", 12, "I", 4)
@@ -130,7 +145,7 @@ def _read_directory(file: BinaryIO, offset: int, order: str, *, big: bool) -> tu
     for start in range(0, len(table) - entry_size + 1, entry_size):
         tag, kind, count = struct.unpack_from(f"{order}HH{offset_type}", table, start)
         letter = TYPES.get(kind)
-        if letter in (None, "s") or not 0 < count <= MAX_VALUES:
+        if letter in (None, "s") or not 0 < count <= (MAX_CURVE if tag == TRANSFER_FUNCTION else MAX_VALUES):
             continue
         layout = f"{order}{letter * count}"
         size = struct.calcsize(layout)
@@ -251,8 +266,86 @@ def png_profile(chunks: Mapping[bytes, bytes], *, gray: bool) -> bytes | None:
     same_colors = gray or places is None or math.dist(places, SRGB_CHROMATICITIES) < 0.005
     if same_curve and same_colors:
         return None
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, min(round(256 / exponent), 65535)) + b"\0\0"
-    return _gray_profile(curve) if gray else _rgb_profile(curve, places or SRGB_CHROMATICITIES)
+    curve = _gamma_curve(1 / exponent)
+    return _gray_profile(curve) if gray else _rgb_profile([curve] * 3, places or SRGB_CHROMATICITIES)
+
+
+def states_adobe_rgb(file: BinaryIO) -> bool:
+    """Return True if EXIF tags state the color space Adobe RGB.
+
+    Cameras state it by the interoperability index R03 (DCF 2.0), some programs by the color space 2.
+
+    Args:
+        file: a TIFF, or the EXIF block of another file from its TIFF header on.
+    """
+    try:
+        pages, _ = tiff_directories(file)
+        exif = _directory_at(file, pages[0], EXIF_DIRECTORY) if pages else {}
+        index = _directory_at(file, exif, INTEROPERABILITY_DIRECTORY).get(INTEROPERABILITY_INDEX, ())
+    except (struct.error, OverflowError, ValueError):  # damaged tags do not lose the photograph
+        return False
+    return exif.get(COLOR_SPACE) == (2,) or index[:3] == tuple(b"R03")
+
+
+def adobe_rgb_profile(*, gray: bool) -> bytes:
+    """Return an ICC profile of Adobe RGB (1998), or of its curve for a gray picture."""
+    curve = _gamma_curve(ADOBE_RGB_GAMMA)
+    return _gray_profile(curve) if gray else _rgb_profile([curve] * 3, ADOBE_RGB_CHROMATICITIES)
+
+
+def _directory_at(file: BinaryIO, directory: Directory, tag: int) -> Directory:
+    """Return the directory that a tag points to; an empty one without the tag."""
+    if tag not in directory:
+        return {}
+    order, big, _ = _layout(file)
+    return _read_directory(file, int(directory[tag][0]), order, big=big)[0]
+
+
+def tiff_profile(tags: Directory, *, gray: bool) -> bytes | None:
+    """Return an ICC profile of a TIFF's transfer function, white and primaries (TIFF 6.0, Sec. 20); None without them.
+
+    Args:
+        tags: the directory of the photograph, which is gray, RGB or YCbCr.
+        gray: of a gray picture.
+
+    Raises:
+        ValueError: they are not what they should be.
+    """
+    stated, white, primaries = (tags.get(tag, ()) for tag in (TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES))
+    if not stated and (gray or not primaries):
+        return None
+    curves = [_gamma_curve(1 / SRGB_GAMMA)] * 3
+    if stated:
+        levels = 1 << int(tags.get(BITS_PER_SAMPLE, (1,))[0])
+        if len(stated) not in (levels, 3 * levels) or not all(0 <= value <= 65535 for value in stated):
+            raise ValueError(f"a transfer function of {len(stated)} values for {levels} levels")
+        step = -1 if tags.get(PHOTOMETRIC) == (0,) else 1  # WhiteIsZero is inverted when it is read
+        curves = [_table_curve(stated[start : start + levels][::step]) for start in range(0, len(stated), levels)]
+    if gray:
+        return _gray_profile(curves[0])
+    fractions = (*(white or _fractions(SRGB_CHROMATICITIES[:2])), *(primaries or _fractions(SRGB_CHROMATICITIES[2:])))
+    if len(fractions) != 16 or not all(fractions[1::2]):
+        raise ValueError("a white point or primaries of another number of values")
+    places = tuple(over / under for over, under in zip(fractions[::2], fractions[1::2], strict=True))
+    if not _is_a_triangle(places):
+        raise ValueError("primaries that are no three colors")
+    return _rgb_profile((curves * 3)[:3], places)
+
+
+def _fractions(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(part for value in values for part in (value, 1))
+
+
+def _table_curve(values: Sequence[float]) -> bytes:
+    """Return ICC's curve through values in [0, 65535] at equal steps; of many, every so many: littlecms has a limit."""
+    count = min(len(values), MAX_ENTRIES)
+    entries = np.interp(np.linspace(0, len(values) - 1, count), np.arange(len(values)), values)
+    return b"curv\0\0\0\0" + struct.pack(f">I{count}H", count, *np.rint(entries).astype(int).tolist())
+
+
+def _gamma_curve(exponent: float) -> bytes:
+    """Return ICC's curve of a sample to the power of `exponent`."""
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, min(round(256 * exponent), 65535)) + b"\0\0"
 
 
 def _is_a_triangle(places: tuple[float, ...]) -> bool:
@@ -274,7 +367,7 @@ def rgb_profile(profile: bytes) -> bytes | None:
     for entry in range(132, min(132 + 12 * count, len(profile) - 11), 12):
         tag, start, size = struct.unpack_from(">4sII", profile, entry)
         if tag == b"kTRC":
-            return _rgb_profile(profile[start : start + size], SRGB_CHROMATICITIES)
+            return _rgb_profile([profile[start : start + size]] * 3, SRGB_CHROMATICITIES)
     return None
 
 
@@ -283,8 +376,8 @@ def _gray_profile(curve: bytes) -> bytes:
     return _assemble_profile(b"GRAY", {b"kTRC": curve})
 
 
-def _rgb_profile(curve: bytes, chromaticities: tuple[float, ...]) -> bytes:
-    """Return a display profile of three equal curves, with the x and y of white, red, green and blue."""
+def _rgb_profile(curves: Sequence[bytes], chromaticities: tuple[float, ...]) -> bytes:
+    """Return a display profile of the curves of red, green and blue, with the x and y of white, red, green and blue."""
     white, *primaries = (
         np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(chromaticities[::2], chromaticities[1::2], strict=True)
     )
@@ -294,7 +387,7 @@ def _rgb_profile(curve: bytes, chromaticities: tuple[float, ...]) -> bytes:
     cones = np.diag((BRADFORD @ D50) / (BRADFORD @ white))
     adapted = np.linalg.solve(BRADFORD, cones @ BRADFORD) @ light
     tags = {}
-    for letter, column in zip((b"r", b"g", b"b"), adapted.T, strict=True):
+    for letter, column, curve in zip((b"r", b"g", b"b"), adapted.T, curves, strict=True):
         tags[letter + b"XYZ"], tags[letter + b"TRC"] = _xyz(column), curve
     return _assemble_profile(b"RGB ", tags)
 

@@ -672,6 +672,79 @@ def test_the_chromaticities_of_a_png_are_followed():
     assert is_close(decode(data, "x"), srgb_of_linear((rgb / 255) ** 2.2)[..., [1, 0, 2]], 4)
 
 
+def adobe_rgb_as_srgb(rgb: np.ndarray) -> np.ndarray:
+    """8-bit sRGB of 8-bit Adobe RGB (1998, Sec. 4.3): its matrix to XYZ of D65, and the inverse of sRGB's."""
+    to_xyz = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
+    to_srgb = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
+    return srgb_of_linear(np.clip((rgb / 255) ** (563 / 256) @ (to_srgb @ to_xyz).T, 0, 1))
+
+
+def exif_of(color_space: int, index: str | None) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010E] = "a picture"  # Pillow writes no inner block alone
+    exif.get_ifd(0x8769)[0xA001] = color_space
+    if index:
+        exif.get_ifd(0x8769)[0xA005] = {1: index, 2: b"0100"}
+    exif[0x8769] = exif.get_ifd(0x8769)  # so that Pillow writes it into a TIFF
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(("color_space", "index"), [(0xFFFF, "R03"), (2, None), (1, "R98"), (0xFFFF, None)])
+def test_adobe_rgb_stated_by_exif_tags_is_followed(kind: str, color_space: int, index: str | None):
+    rgb = np.repeat(np.repeat(np.array([[[200, 60, 60], [60, 160, 90], [70, 90, 180]]], np.uint8), 16, 0), 16, 1)
+    options: dict[str, object] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index), **options)
+    adobe = index == "R03" or color_space == 2
+    assert is_close(decode(data, "x"), adobe_rgb_as_srgb(rgb) if adobe else rgb, 3)
+    # A color profile wins, and an sRGB chunk does
+    data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index), icc_profile=SWAPPED, **options)
+    swapped = decode(encoded(Image.fromarray(rgb), kind, icc_profile=SWAPPED, **options), "x")
+    assert np.array_equal(decode(data, "x"), swapped)
+    if kind == "PNG":
+        data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index))
+        assert np.array_equal(decode(data[:33] + chunk(b"sRGB", b"\0") + data[33:], "x"), rgb)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite", "rgb"])
+def test_the_transfer_function_of_a_tiff_is_followed(photometric: str, depth: int):
+    levels = 1 << depth
+    ramp = np.arange(256, dtype=np.uint16 if depth == 16 else np.uint8) * (257 if depth == 16 else 1)
+    stored = np.tile(ramp, (8, 1)) if photometric != "rgb" else np.repeat(np.tile(ramp, (8, 1))[..., None], 3, -1)
+    light = np.linspace(0, 1, levels)
+    curve = np.rint(65535 * (light if photometric != "miniswhite" else light[::-1])).astype(np.uint16)
+    for copies in (1, 3) if photometric == "rgb" else (1,):
+        tags = [(301, 3, copies * levels, tuple(np.tile(curve, copies).tolist()), True)]
+        shown = srgb_of_linear(np.arange(256) / 255)
+        expected = np.tile(shown if photometric != "miniswhite" else shown[::-1], (8, 1))
+        assert is_close(decode(tiff(stored, photometric=photometric, extratags=tags), "x"), gray_of(expected), 1.5)
+
+
+def test_the_primaries_of_a_tiff_are_followed():
+    rgb = noise(6, 7)
+    swapped = (30, 100, 60, 100, 64, 100, 33, 100, 15, 100, 6, 100)  # sRGB's red and green, swapped
+    tags = [(318, 5, 2, (3127, 10000, 3290, 10000), True), (319, 5, 6, swapped, True)]
+    decoded = decode(tiff(rgb, photometric="rgb", extratags=tags), "x")
+    assert is_close(decoded, srgb_of_linear((rgb / 255) ** 2.2)[..., [1, 0, 2]], 4)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "tag"),
+    [
+        ("rgb", (8, 9, 3), (301, 3, 7, tuple(range(7)), True)),
+        ("rgb", (8, 9, 3), (319, 5, 6, (1, 0) * 6, True)),
+        ("rgb", (8, 9, 3), (319, 5, 6, (1, 3) * 6, True)),
+        ("separated", (8, 9, 4), (301, 3, 256, tuple(range(256)), True)),
+    ],
+)
+def test_a_transfer_function_that_cannot_be_followed_is_named(photometric: str, shape: tuple[int, ...], tag: Any):
+    samples = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    with pytest.warns(UserWarning, match=r"odd\.tif.*(transfer function|primaries).*not applied"):
+        decoded = decode(tiff(samples, photometric=photometric, extratags=[tag]), "odd.tif")
+    assert np.array_equal(decoded, decode(tiff(samples, photometric=photometric), "x"))
+
+
 def test_video_colors_are_refused_by_name():
     data = png(RAMP, depth=8, color=0, before=chunk(b"cICP", bytes([9, 16, 0, 1])))
     with pytest.raises(ValueError, match=r"hdr\.png.*cICP"):

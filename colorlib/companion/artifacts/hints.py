@@ -460,7 +460,7 @@ def _plot(profile: Profile, path: Path) -> Illustration:
             f"{measure} against the number of hints, on {photographs(profile)}: true colors of {PATCH} x {PATCH} "
             f"pixels at random places, means of {DRAWS} draws, with the photograph's own L. Bars: {JOINED}."
         ),
-        alt=f"Line chart of {measure} against 0 to {COUNTS[-1]} hints, four rising lines: {'; '.join(ends)}.",
+        alt=f"Line chart of {measure} against 0 to {COUNTS[-1]} hints: {'; '.join(ends)}.",
     )
 
 
