@@ -318,13 +318,25 @@ def colorize(options: argparse.Namespace) -> int:
             else:
                 bar.write(f"{event.copy.output}{f' ({event.note})' if event.note else ''}", file=out)
     # Say what is done, failed and left out
-    photos = len(plan.copies) + len(plan.failed)
     if plan.left_out:
         print(f"left out: {left_out_text(plan.left_out)}", file=out)
-    if plan.done:
-        print(f"done before: {len(plan.done)} photograph{'s' if len(plan.done) != 1 else ''}", file=out)
-    print(f"{photos - len(failures)} of {photos} photograph{'s' if photos != 1 else ''} colored", file=out)
+    print(_outcome(len(plan.copies) + len(plan.failed), len(failures), len(plan.done)), file=out)
     return 1 if failures else 0
+
+
+def _outcome(photos: int, failed: int, done: int) -> str:
+    """Return what a call of `colorize` did, as text.
+
+    Args:
+        photos: photographs that were to be colored.
+        failed: those of them that were not.
+        done: further ones, which an earlier call colored.
+    """
+    before = f"{done} photograph{'' if done == 1 else 's'} colored before"
+    if not photos:
+        return f"nothing left to color: {before}" if done else "no photographs to color"
+    colored = f"{photos - failed} of {photos} photograph{'' if photos == 1 else 's'} colored"
+    return f"{colored}; {before}" if done else colored
 
 
 def _expectation(run: Path, name: str, *, raw: bool) -> str:

@@ -36,14 +36,12 @@ from colorlib.device import release_freed_memory
 from colorlib.metrics import is_near_gray
 from colorlib.photos.decode import MAX_PIXELS, Pixels, open_image, open_regular, row_strips, srgb_pixels
 from colorlib.photos.headers import SUFFIXES
-from colorlib.photos.walk import find_photos, left_out_text
+from colorlib.photos.walk import OWN_COPIES, find_photos, left_out_text
 
 COLORED, COMPARED = "-colorized", "-compared"
 """Suffixes of the copies' names if no output is given."""
 STANDARD = Path("-")
 """Standard input or output."""
-OWN_COPIES = "copies made by colorlib"
-"""Reason for which a file is left out."""
 ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "TIFF": ".tif"}
 """Format of a photograph -> ending of its copy on standard output; others are written as PNG."""
 GAP = 8

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
+from colorlib.photos.headers import OWN
+
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 GUESSED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's term for a photograph with parts that a trained model made."""
-OWN = "urn:colorlib:copy:1#"
-"""Namespace of the label's own properties."""
 DESCRIBE_THE_OLD_FILE = {
     "http://ns.adobe.com/tiff/1.0/": {
         "Orientation", "ImageWidth", "ImageLength", "BitsPerSample", "SamplesPerPixel", "Compression",

@@ -75,6 +75,8 @@ MAX_CURVE = 3 << 16
 """Largest number of values of a transfer function: three curves of 16 bits."""
 MAX_ENTRIES = 4096
 """Largest number of entries of a curve that is made of a transfer function."""
+OWN = "urn:colorlib:copy:1#"
+"""Namespace of the properties in the XMP of copies that colorlib colored."""
 SRGB_GAMMA = 1 / 2.2
 SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue (IEC 61966-2-1)."""

@@ -9,20 +9,22 @@ import importlib.util
 import inspect
 import lzma
 import os
+import sys
 import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 from colorlib.files import sha256, sha256_of_names
-from colorlib.photos.decode import MAX_PIXELS, Photo, Pixels, decode, decode_file
+from colorlib.photos import headers
+from colorlib.photos.decode import MAX_PIXELS, Photo, Pixels, decode, decode_file, open_image, open_regular
 from colorlib.photos.download import (
     PhotosMissingError,
     cache_folder,
@@ -31,7 +33,7 @@ from colorlib.photos.download import (
     listed_checksums,
     remove_partial_downloads,
 )
-from colorlib.photos.walk import find_photos, printable
+from colorlib.photos.walk import OWN_COPIES, Found, find_photos, printable
 from colorlib.rng import share_of_content, split_by_content
 
 MAX_MEMBER = 1_000_000
@@ -237,7 +239,7 @@ class Folder:
         """
         if not self.path.is_dir():
             raise ValueError(f"{self.path} is not a folder; photos=folder:PATH takes a folder of images")
-        paths = find_photos(self.path).photos
+        paths = self._find().photos
         by_digest = {digest: path for digest, path in zip(_digests(paths), paths, strict=True)}
         chosen = sorted((path, digest) for digest, path in by_digest.items() if split_by_content(digest) == split)
         if not chosen:
@@ -250,8 +252,16 @@ class Folder:
         )
 
     def left_out(self) -> Counter[str]:
-        """Return the number of files and folders in it that are no photographs, by reason."""
-        return find_photos(self.path).left_out
+        """Return the number of files and folders in it that are no photographs to train on, by reason."""
+        return self._find().left_out
+
+    def _find(self) -> Found:
+        """Find the photographs. Copies that colorlib colored are left out: their colors are guessed."""
+        found = find_photos(self.path)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            own = list(pool.map(_is_own_copy, found.photos))
+        photos = tuple(path for path, is_own in zip(found.photos, own, strict=True) if not is_own)
+        return Found(photos=photos, left_out=found.left_out + Counter({OWN_COPIES: sum(own)}))
 
 
 class _BoundedReads:
@@ -496,6 +506,24 @@ def _verified_item(data: Any, index: int, name: str, digest: str) -> Pixels:
 
 def _photo(path: Path, name: str, digest: str, max_pixels: int = MAX_PIXELS) -> Photo:
     return Photo(name=name, digest=digest, load=partial(decode_file, path, digest=digest, max_pixels=max_pixels))
+
+
+def _is_own_copy(path: Path) -> bool:
+    """Return whether a file is a copy that colorlib colored; False if it cannot be read, which is reported later."""
+    try:
+        state = path.stat()
+    except OSError:
+        return False
+    return _has_own_label(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _has_own_label(path: Path, size: int, changed: int) -> bool:  # size and time of the last change: of one content
+    try:
+        with open_regular(path) as file:
+            return headers.OWN.encode() in open_image(file, str(path), max_pixels=sys.maxsize).metadata.get("xmp", b"")
+    except ValueError:
+        return False
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:

@@ -11,6 +11,8 @@ from colorlib.photos.headers import SUFFIXES
 
 THUMBNAIL_FOLDERS = frozenset({"@eadir", "__macosx", "#recycle", "$recycle.bin", "thumbnails", "_thumbnails"})
 """Names of folders, in small letters, that programs fill with reduced or deleted pictures."""
+OWN_COPIES = "copies made by colorlib"
+"""Reason for which a colored copy is left out: its colors are guessed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from colorlib.files import sha256
 from colorlib.hints import read_hints
 from colorlib.model import NETWORKS
 from colorlib.photos.registry import open_photos
+from colorlib.photos.sources import Folder
 from colorlib.profiles import PROJECT
 from colorlib.targets import RGB
 
@@ -81,7 +82,7 @@ def write_large_header(path: Path) -> Path:
 
 def counts(text: str) -> list[int]:
     """The numbers of the last line: how many photographs were colored, and of how many."""
-    return [int(number) for number in re.findall(r"\d+", text.splitlines()[-1])]
+    return [int(number) for number in re.findall(r"\d+", text.splitlines()[-1].partition(";")[0])]
 
 
 # Copies
@@ -452,7 +453,7 @@ def test_a_second_call_does_not_color_the_copies_of_the_first(tmp_path: Path, ca
     assert colorize(tmp_path / "*.jpg") == 0
     first = (tmp_path / "a-colorized.jpg").read_bytes()
     assert colorize(tmp_path / "*.jpg") == 0
-    assert counts(capsys.readouterr().out) == [0, 0]
+    assert re.search(r"nothing left\b.*\b1 photograph\b", capsys.readouterr().out.splitlines()[-1])
     assert (tmp_path / "a-colorized.jpg").read_bytes() == first
     # Of other options, it is not replaced unless it is said
     assert colorize(tmp_path / "*.jpg", "--saturation", "2") == 1
@@ -604,8 +605,13 @@ def test_a_second_call_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert colorize(tmp_path / "album") == 0
     printed = capsys.readouterr().out
     assert counts(printed) == [1, 1]
-    assert re.search(r"done before: 4\b", printed)
+    assert re.search(r"\b4 photographs colored before", printed)
     assert {path: path.read_bytes() for path in first} == first
+    # Everything is done
+    assert colorize(tmp_path / "album") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"nothing left\b.*\b5 photographs", printed)
+    assert "0 of 0" not in printed
     # Another photograph under a name that is done
     save(tmp_path / "album/a.jpg", "L", quality=30)
     assert colorize(tmp_path / "album") == 1
@@ -619,6 +625,23 @@ def test_a_shells_pattern_colors_nothing_twice(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-colorized.jpg", "a.jpg"]
     assert colorize(tmp_path, "-o", tmp_path / "out") == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.jpg"]
+
+
+def test_colored_copies_are_no_photographs_to_train_on(tmp_path: Path):
+    for number, name in enumerate(("a.jpg", "b.png", "c.tif", "d.webp", "e.jpg")):
+        (tmp_path / name).write_bytes(
+            encoded(smooth(40, 50, number), {".png": "PNG", ".tif": "TIFF", ".webp": "WEBP"}.get(name[1:], "JPEG"))
+        )
+    before = Folder(path=tmp_path)._find()
+    assert colorize(tmp_path, "-o", tmp_path / "colored") == 0
+    shutil.copy(tmp_path / "colored/b.png", tmp_path / "renamed.png")
+    found = Folder(path=tmp_path)._find()
+    assert found.photos == before.photos
+    assert found.left_out["copies made by colorlib"] == 6
+    assert Folder(path=tmp_path).left_out() == found.left_out
+    # A file is read again when it has other content
+    (tmp_path / "renamed.png").write_bytes(encoded(smooth(40, 50, 9)))
+    assert Folder(path=tmp_path).left_out()["copies made by colorlib"] == 5
 
 
 def test_every_format_that_is_read_is_taken_and_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
