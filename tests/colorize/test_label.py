@@ -1,9 +1,16 @@
 """Labels of colored copies: what they say, what of an old packet stays, and packets that are no XMP."""
 
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from helpers.pictures import encoded, smooth
 
+from colorlib import cli
 from colorlib.colorize.label import GUESSED, IPTC_EXTENSION, RDF, Label, add_label, read_label
 
 LABEL = Label(photograph="ab" * 32, network="cd" * 32, options={"saturation": 1.0, "hints": [[0.1, 0.2, "#a0522d"]]})
@@ -77,3 +84,27 @@ def test_a_packet_that_is_no_xmp_is_replaced_and_this_is_said(xmp: bytes):
     assert note is not None
     assert "XMP" in note
     assert read_label(labeled) == LABEL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".webp"])
+def test_exiftool_reads_the_label_of_a_copy(tmp_path: Path, ending: str):
+    exiftool = shutil.which("exiftool")
+    if exiftool is None:
+        pytest.skip("exiftool is not installed")
+    photo, copy = tmp_path / f"old{ending}", tmp_path / f"new{ending}"
+    kind = {".jpg": "JPEG", ".tif": "TIFF"}.get(ending, ending[1:].upper())
+    photo.write_bytes(encoded(smooth(40, 50), kind))
+    told = ["-XMP-dc:Creator=A. Person", "-XMP-iptcExt:DigitalSourceType=negativeFilm", "-EXIF:Artist=A. Person"]
+    subprocess.run([exiftool, "-q", "-overwrite_original", *told, str(photo)], check=True)
+    assert cli.main(["colorize", str(photo), "-o", str(copy), "--saturation", "0.5"]) == 0
+    found = json.loads(subprocess.run([exiftool, "-j", "-G1", "-n", str(copy)], capture_output=True, check=True).stdout)
+    (tags,) = found
+    assert tags["XMP-iptcExt:DigitalSourceType"] == GUESSED
+    values = [str(value) for value in tags.values()]
+    assert hashlib.sha256(photo.read_bytes()).hexdigest() in values
+    assert any('"saturation": 0.5' in value for value in values)
+    assert tags["XMP-dc:Creator"] == "A. Person"
+    assert tags["IFD0:Artist"] == "A. Person"
+    warned = subprocess.run([exiftool, "-validate", "-warning", "-a", str(copy)], capture_output=True, text=True)
+    assert "XMP" not in warned.stdout

@@ -5,7 +5,9 @@ import io
 import itertools
 import os
 import re
+import shutil
 import struct
+import subprocess
 import warnings
 import zlib
 from pathlib import Path
@@ -515,31 +517,42 @@ KINDS = [
 ]  # fmt: skip
 
 
+def generate(kind: tuple[Any, ...]) -> tuple[bytes, np.ndarray]:
+    """A TIFF of a row of `KINDS`, and its samples with 8 bits."""
+    photometric, depth, order, planar, alpha, compression, layout, profile, seed = kind
+    colors = {"minisblack": 1, "rgb": 3, "separated": 4}[photometric]
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(0, 256, (37, 41, colors + (alpha is not None)), dtype=np.uint8)
+    stored = samples if depth == 8 else samples.astype(np.uint16) * 257
+    stored = stored[..., 0] if stored.shape[-1] == 1 else stored
+    stored = stored.transpose(2, 0, 1) if planar == "separate" and stored.ndim == 3 else stored
+    settings: dict[str, Any] = {"tile": (16, 16)} if layout == "tiles" else {"rowsperstrip": 5}
+    if stored.ndim == 3:
+        settings["planarconfig"] = planar
+    if alpha:
+        settings["extrasamples"] = [alpha]
+    if profile:
+        settings["extratags"] = [(34675, 7, len(profile), profile, True)]
+    return tiff(stored, photometric=photometric, byteorder=order, compression=compression, **settings), samples
+
+
+def is_refused(kind: tuple[Any, ...]) -> bool:
+    photometric, _, _, planar, alpha, _, layout, *_ = kind
+    return layout == "tiles" and planar == "separate" and (photometric != "minisblack" or alpha is not None)
+
+
 def test_tiffs_of_every_depth_order_of_bytes_planes_alpha_layout_and_profile():
     assert len(KINDS) > 200
-    for photometric, depth, order, planar, alpha, compression, layout, profile, seed in KINDS:
-        # Write it
-        colors = {"minisblack": 1, "rgb": 3, "separated": 4}[photometric]
-        rng = np.random.default_rng(seed)
-        samples = rng.integers(0, 256, (37, 41, colors + (alpha is not None)), dtype=np.uint8)
-        stored = samples if depth == 8 else samples.astype(np.uint16) * 257
-        stored = stored[..., 0] if stored.shape[-1] == 1 else stored
-        stored = stored.transpose(2, 0, 1) if planar == "separate" and stored.ndim == 3 else stored
-        settings: dict[str, Any] = {"tile": (16, 16)} if layout == "tiles" else {"rowsperstrip": 5}
-        if stored.ndim == 3:
-            settings["planarconfig"] = planar
-        if alpha:
-            settings["extrasamples"] = [alpha]
-        if profile:
-            settings["extratags"] = [(34675, 7, len(profile), profile, True)]
-        data = tiff(stored, photometric=photometric, byteorder=order, compression=compression, **settings)
+    for kind in KINDS:
+        photometric, _, _, _, alpha, _, _, profile, _ = kind
+        data, samples = generate(kind)
         # Refuse it
-        if layout == "tiles" and planar == "separate" and stored.ndim == 3:
+        if is_refused(kind):
             with pytest.raises(ValueError, match=r"odd\.tif.*separate planes not supported"):
                 decode(data, "odd.tif")
             continue
         # Or show it
-        shown = samples[..., :colors].astype(float)
+        shown = samples[..., : {"minisblack": 1, "rgb": 3, "separated": 4}[photometric]].astype(float)
         if photometric == "separated":
             shown = (255 - shown[..., :3]) * (255 - shown[..., 3:]) / 255
         if profile:
@@ -548,8 +561,29 @@ def test_tiffs_of_every_depth_order_of_bytes_planes_alpha_layout_and_profile():
         if alpha == "unassalpha":  # an extra sample without a meaning is no transparency
             share = samples[..., -1:] / 255
             shown = shown * share + 255 * (1 - share)
-        kind = (photometric, depth, order, planar, alpha, compression, layout, profile is not None)
         assert is_close(decode(data, "x"), shown, 1.5), kind
+
+
+@pytest.mark.slow
+def test_tiffs_have_the_pixels_of_imagemagick(tmp_path: Path):
+    """A sample of the same files, without extra samples that have no meaning."""
+    convert = shutil.which("magick") or shutil.which("convert")
+    version = subprocess.run([convert, "-version"], capture_output=True, text=True, check=False) if convert else None
+    if convert is None or version is None or "ImageMagick Studio" not in version.stdout:
+        pytest.skip("ImageMagick is not installed")
+    (tmp_path / "srgb.icc").write_bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    sample = [kind for kind in KINDS if not is_refused(kind) and kind[4] != "unspecified"][::5]
+    assert {kind[0] for kind in sample} == {"minisblack", "rgb", "separated"}
+    assert {kind[1] for kind in sample} == {8, 16}
+    assert any(kind[7] for kind in sample)
+    for kind in sample:
+        data, _ = generate(kind)
+        (tmp_path / "x.tif").write_bytes(data)
+        colors = ["-profile", "srgb.icc"] if kind[7] else ["-colorspace", "sRGB"]
+        options = [*colors, "-background", "white", "-alpha", "remove", "-alpha", "off", "-depth", "8", "rgb:-"]
+        done = subprocess.run([convert, "x.tif", *options], cwd=tmp_path, capture_output=True, check=True)
+        theirs = np.frombuffer(done.stdout, np.uint8).reshape(37, 41, 3)
+        assert is_close(decode(data, "x"), theirs, 2), kind
 
 
 def test_color_multiplied_by_alpha_is_divided_again():
