@@ -84,7 +84,7 @@ def read_scores(path: Path) -> list[Score]:
     kinds: dict[str, Callable[[str], object]] = {"image": str, "method": str, "pixels": int}
     names = list(Score.__dataclass_fields__)
     if rows and not set(names) <= set(rows[0]):
-        raise ValueError(f"{path} has the columns {', '.join(rows[0])}; expected {', '.join(names)}")
+        raise ValueError(f"{path} has the columns {', '.join(filter(None, rows[0]))}; expected {', '.join(names)}")
     scores = []
     for number, row in enumerate(rows, start=1):
         try:

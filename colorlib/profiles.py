@@ -110,9 +110,9 @@ def load_profile(
     # Split the name into profile and photographs. Both may contain dashes: the longest prefix that is a file wins.
     parts = name.split("-")
     cuts = [("-".join(parts[:end]), "-".join(parts[end:])) for end in range(len(parts), 0, -1)]
-    base, photos = next((cut for cut in cuts if (folder / f"{cut[0]}.yaml").is_file()), ("", ""))
+    known = sorted(found.stem for found in folder.glob("*.yaml"))
+    base, photos = next((cut for cut in cuts if cut[0] in known), ("", ""))
     if not base:
-        known = sorted(found.stem for found in folder.glob("*.yaml"))
         raise ValueError(f"there is no profile {name!r}{did_you_mean(name, known)}")
     if photos:
         check_photos_name(photos)

@@ -16,16 +16,19 @@ import yaml
 
 from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
-from colorlib.companion.artifacts import datasets, hints, outlook, published, table1
+from colorlib.companion.artifacts import datasets, hints, outlook, table1
+from colorlib.companion.artifacts.published import SOURCE, ZHANG
 from colorlib.companion.claims.from_scores import gain_over_lightweight
 from colorlib.companion.claims.measurement import PRIMARY_MEASURE, SHARE, Effect
 from colorlib.companion.claims.text import MARKS, read_verdicts
 from colorlib.companion.costs import multiply_adds, multiply_adds_per_pixel
 from colorlib.companion.paper import EXAMPLES
+from colorlib.companion.report import findings
+from colorlib.companion.report.findings import Finding
 from colorlib.companion.report.notebook_html import captioned_outputs, read_cells
 from colorlib.companion.results import Results
 from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files, other_profile
-from colorlib.companion.story import MILLIONS, listed, short_name, story
+from colorlib.companion.story import listed, short_name, story
 from colorlib.companion.tables import MEASURES, Column, Table, joined
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, RESAMPLES, read_baseline_losses, summarize
 from colorlib.files import read_json, write_bytes
@@ -365,35 +368,20 @@ def sections(results: Results) -> list[dict[str, Any]]:
     return [section(results) for section, _, _ in SECTIONS]
 
 
+def _section(found: Finding, table: Table) -> dict[str, Any]:
+    return {"heading": found.heading, "text": found.sentence, "table": _table_text(table)}
+
+
 def peers_section(results: Results) -> dict[str, Any]:
     """Return what published networks reach on their own photographs, beside the paper's."""
     data = pd.read_csv(files(results.profile, "published")[0])
-    rows = {row["method"]: row for row in data.to_dict("records")}
-    network, best = rows[NETWORK], rows[published.ZHANG]
-    name = published.COLUMNS["psnr_gain"].name
-    gain, low, high = (network[f"{name}{bound}"] for bound in ("", " low", " high"))
-    compared = _compared(gain, low, high)
-    return {
-        "heading": (
-            f"A network that saw {MILLIONS} photographs gains {best[name]:.1f} dB over gray, "
-            f"the paper's {_signed(gain)}"
-        ),
-        "text": (
-            "The files that Zhang et al. published are scored with our code, and so is the paper's network on the same "
-            f"{int(network['images'])} photographs, which are not its own: it is {compared['words']} gray "
-            f"({compared['figures']}); one constant color gains {rows['mean chroma'][name]:.1f} dB."
-        ),
-        "table": _table_text(
-            Table(
-                data=data[data["method"].isin([*BASELINES, "Dahl", published.ZHANG, NETWORK])],
-                columns=[Column(name="method"), *(MEASURES[name] for name in ("psnr_of_mse", "ssim", "delta_e00"))],
-                caption=(
-                    f"Published networks, baselines and the paper's network on {int(network['images'])} photographs of "
-                    f"{published.SOURCE} that are not near gray."
-                ),
-            )
-        ),
-    }
+    shown = data[data["method"].isin([*BASELINES, "Dahl", ZHANG, NETWORK])]
+    caption = (
+        f"Published networks, baselines and the paper's network on {int(shown['images'].iloc[-1])} photographs of "
+        f"{SOURCE} that are not near gray."
+    )
+    columns = [Column(name="method"), *(MEASURES[name] for name in ("psnr_of_mse", "ssim", "delta_e00"))]
+    return _section(findings.published(results), Table(data=shown, columns=columns, caption=caption))
 
 
 def lightweight_section(results: Results) -> dict[str, Any]:
@@ -435,57 +423,24 @@ def lightweight_section(results: Results) -> dict[str, Any]:
 
 def hints_section(results: Results) -> dict[str, Any]:
     """Return what some true colors, given by a person, add to the networks."""
-    profile = other_profile(results.profile, LIGHTWEIGHT)
-    table = hints.tables(profile)[0]
-    by_count = table.data.set_index("hints")
-    few, column = 5, f"{PRIMARY}: {hints.MEASURES[0]}"
-    before, after = (float(by_count[column][count]) for count in (0, few))
-    alone = float(by_count[f"{hints.GRAY}: {hints.MEASURES[0]}"][few])
-    return {
-        "heading": f"{few} true colors add {after - before:.1f} dB to the paper's network",
-        "text": (
-            "Colors that a person gives are spread to where place and lightness are alike, by a formula without "
-            f"training. With {few} of them the paper's network reaches {after:.2f} dB in place of {before:.2f}; the "
-            f"same {few} on a gray picture, without any network, reach {alone:.2f}."
-        ),
-        "table": _table_text(table),
-    }
+    table = hints.level_tables(other_profile(results.profile, LIGHTWEIGHT))[0]
+    return _section(findings.hints(table.data, PRIMARY), table)
 
 
 def outlook_section(results: Results) -> dict[str, Any]:
     """Return what the changes that the paper proposes bring."""
     data = pd.read_csv(files(other_profile(results.profile, OUTLOOK), "outlook")[0])
-    rows = data[(data["method"] == NETWORK) & data["changes"].notna() & (data["changes"] != "nothing")]
-    change = outlook.CHANGES["psnr_of_mse"]
-    better = list(rows[rows[f"{change.name} low"] > 0]["point"])
-    worse = list(rows[rows[f"{change.name} high"] < 0]["point"])
-    open_points = [point for point in rows["point"] if point not in (*better, *worse)]
-    parts = {"gain PSNR": better, "lose": worse, "undecided": open_points}
-    updates = next(row for row in rows.to_dict("records"))["updates"]
-    return {
-        "heading": (
-            f"Of {len(rows)} other methods, most of them the paper's own outlook, {len(better)} gain"
-            f"{'s' if len(better) == 1 else ''}{f' ({listed(better)})' if better else ''}"
-        ),
-        "text": (
-            "Each changes one thing of the paper's method, is trained for "
-            f"{updates:,.0f} updates and scored on validation photographs: "
-            + "; ".join(f"{name}: {listed(points)}" for name, points in parts.items() if points)
-            + "."
-        ),
-        "table": _table_text(
-            Table(
-                data=rows,
-                columns=[
-                    Column(name="point", head="method"),
-                    replace(change, head="change in PSNR (dB)"),
-                    replace(outlook.CHANGES["delta_e00"], head="change in ΔE00"),
-                    Column(name="multiply-adds per pixel", head="multiply-adds", digits=0),
-                ],
-                caption="Changes against the paper's method, means over seeds with 95 % intervals (Student's t).",
-            )
-        ),
-    }
+    table = Table(
+        data=data[(data["method"] == NETWORK) & data["change in PSNR of MSE"].notna()],
+        columns=[
+            Column(name="point", head="method"),
+            replace(outlook.CHANGES["psnr_of_mse"], head="change in PSNR (dB)"),
+            replace(outlook.CHANGES["delta_e00"], head="change in ΔE00"),
+            Column(name="multiply-adds per pixel", head="multiply-adds", digits=0),
+        ],
+        caption="Changes against the paper's method, means over seeds with 95 % intervals (Student's t).",
+    )
+    return _section(findings.outlook(results.other(OUTLOOK)), table)
 
 
 SECTIONS: tuple[tuple[Callable[[Results], dict[str, Any]], str, str], ...] = (

@@ -476,3 +476,10 @@ def test_pooled_scores_have_equal_bytes_on_every_processor():
         for name, changed in EMULATED.items()
     }
     assert len(set(found.values())) == 1, found
+
+
+def test_a_table_of_scores_with_rows_longer_than_its_header_is_named(tmp_path: Path):
+    path = tmp_path / "per_image.csv"
+    path.write_text("image,method\na.png,gray,0.5,20\n")
+    with pytest.raises(ValueError, match=r"per_image\.csv has the columns image, method; expected"):
+        read_scores(path)

@@ -165,3 +165,8 @@ def test_a_run_that_was_replaced_stays(tmp_path: Path):
     write_text(replaced_folder(run) / "history.csv", "committed")  # killed before it was deleted
     restore_runs(tmp_path / "results")
     assert (run / "history.csv").read_text() == "new"
+
+
+def test_a_name_that_no_file_can_have_is_no_profile(tmp_path: Path):
+    with pytest.raises(ValueError, match="there is no profile 'pape9999"):
+        load_profile("pape" + "9" * 400, folder=tmp_path)

@@ -68,8 +68,8 @@ def finding(results: Results, name: str, notebook: ExecutedNotebook) -> Finding:
     computed: dict[str, Callable[[Results], Finding]] = {
         "03_figure1.ipynb": _loss,
         "05_table1.ipynb": _errors,
-        "06_peers.ipynb": _published,
-        "07_outlook.ipynb": _outlook,
+        "06_peers.ipynb": published,
+        "07_outlook.ipynb": outlook,
         "08_sources.ipynb": _sources,
     }
     if name not in computed:
@@ -288,7 +288,8 @@ def _away(claims: Mapping[str, Any] | None) -> str:
     return f"; it is shown to be better on {sources}"
 
 
-def _published(results: Results) -> Finding:
+def published(results: Results) -> Finding:
+    """Return what published networks gain over gray, and the paper's on the same photographs."""
     rows = read_result(results, "published", "peers").set_index("method")
     gain = "gain over gray"
 
@@ -309,7 +310,8 @@ def _published(results: Results) -> Finding:
     )
 
 
-def _outlook(results: Results) -> Finding:
+def outlook(results: Results) -> Finding:
+    """Return which changes to the method lower the error."""
     rows = read_result(results, "outlook", "sweep SWEEP=outlook")
     change = "change in PSNR of MSE"
     changed = rows[(rows["method"] == NETWORK) & rows[f"{change} low"].notna()]

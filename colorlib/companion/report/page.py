@@ -231,7 +231,7 @@ def _hints_section(results: Results) -> list[Section]:
     owner = other_profile(profile, LIGHTWEIGHT)
     if profile.name not in hints.NETWORKS or not files(owner, "hint_scores")[0].is_file():
         return []
-    table = hints.tables(owner)[0]
+    table = hints.level_tables(owner)[0]
     return [_table_section(table, "hints", "Colors that a person gives", hints_finding(table.data, profile.name))]
 
 
