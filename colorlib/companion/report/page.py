@@ -349,7 +349,7 @@ def _provenance_of_run(run: Path) -> dict[str, str]:
 README = PROJECT / "README.md"
 MARKERS = re.compile(r"(<!-- (?P<section>\w+) of results/(?P<profile>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 """Lines of README.md between which a section is generated from a profile's results."""
-HEADLINE_METHODS = ("gray", "mean chroma", "look-up table", "network")
+HEADLINE_METHODS = ("gray", "look-up table", "network")
 HEADLINE_COLUMNS = {"PSNR of MSE": 2, "SSIM": 3, "ΔE00": 2}
 """Rows and columns of README.md's table, apart from the paper's row and the MSE."""
 
@@ -364,7 +364,7 @@ def current(readme: str, root: Path | None = None) -> str:
     Raises:
         ValueError: there is no such section, or the results that it needs do not exist.
     """
-    sections = {"story": _story_text, "summary": _summary_text, "headline": _headline_table}
+    sections = {"opening": _opening_text, "story": _story_text, "summary": _summary_text, "headline": _headline_table}
 
     def generate(match: re.Match[str]) -> str:
         if match["section"] not in sections:
@@ -374,6 +374,11 @@ def current(readme: str, root: Path | None = None) -> str:
         return f"{match[1]}{generated}{match[4]}"
 
     return MARKERS.sub(generate, readme)
+
+
+def _opening_text(profile: Profile) -> str:
+    claims = text.read_verdicts(files(profile, "claims")[0], profile.name)
+    return "".join(f"- {sentence}\n" for sentence in opening(Results(profile), claims))
 
 
 def _story_text(profile: Profile) -> str:
