@@ -411,7 +411,6 @@ def test_the_readme_is_generated_from_results(tmp_path):
     assert [row[0].removeprefix("| ") for row in rows[1:]] == [
         "paper (its own, unnamed data)",
         "gray",
-        "mean chroma",
         "look-up table",
         "network",
     ]
