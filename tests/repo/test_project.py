@@ -177,3 +177,16 @@ def test_the_published_pages_are_gathered_at_the_paths_of_their_links(tmp_path):
         assert (site / target).read_bytes() == (PROJECT / target).read_bytes()
     assert (site / "results/lightweight/colorize.html").is_file()
     assert not list(site.rglob("*.safetensors"))
+
+
+def test_the_campaign_lost_nothing_and_the_log_has_its_figures():
+    text = (PROJECT / "results" / "campaign.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "][1:]
+    found = {row[0]: (int(row[2].replace(",", "")), int(row[3])) for row in rows}
+    assert "whole campaign" in text
+    assert found["mutated files"][0] >= 2000
+    assert sum(tried for name, (tried, _) in found.items() if name.startswith("kills of")) >= 100
+    assert [name for name, (_, lost) in found.items() if lost] == []
+    log = (PROJECT / "results" / "LOG.md").read_text(encoding="utf-8")
+    kills = sum(tried for name, (tried, _) in found.items() if name.startswith("kills of"))
+    assert f"{found['mutated files'][0]:,} mutated files, {kills} kills" in log
