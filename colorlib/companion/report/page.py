@@ -261,7 +261,8 @@ def _sources(results: Results, sections: Sequence[Section]) -> list[Source]:
         command = f"colorlib reproduce --profile {profile.name} --only {section.step.name}"
         if profile.seeds != load_profile(profile.name).seeds:
             command += f" --seeds {','.join(map(str, profile.seeds))}"
-        folders = {path.parent for path in section.step.inputs}
+        # A step that trains writes the run that it otherwise reads.
+        folders = {path.parent for path in (*section.step.inputs, *section.step.outputs)}
         runs = [f"seed-{seed}" for seed in profile.seeds if profile.run(seed) in folders]
         found.append(Source(section=section, command=command, runs=", ".join(runs)))
     return found

@@ -380,6 +380,8 @@ def test_pages_are_the_same_bytes_from_the_same_results(profile):
     first = [path.read_bytes() for path in written]
     report.write_report(Results(profile), steps(profile))
     assert [path.read_bytes() for path in written] == first
+    report.write_report(Results(profile), steps(profile, train=False))
+    assert [path.read_bytes() for path in written] == first, "of runs trained elsewhere"
     (profile.results / "claims.json").unlink()
     report.write_report(Results(profile), steps(profile))
     assert written[0].read_bytes() != first[0]
