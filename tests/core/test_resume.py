@@ -149,7 +149,7 @@ def test_killed_at_every_write(photos, tmp_path):
     assert len(outcomes) == 3 * len(renamed)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the kills are cheap only where processes can fork")
 def test_killed_many_times(photos, tmp_path):
     seed = random.SystemRandom().randrange(2**32)

@@ -384,7 +384,7 @@ def reproduce_peers(checkout: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_the_notebook_is_executed_and_then_up_to_date(checkout: Path):
     done = reproduce_peers(checkout)

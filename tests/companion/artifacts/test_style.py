@@ -50,7 +50,7 @@ def test_every_figure_is_drawn_in_the_style():
         assert "rc_context" not in text, path
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_commands_do_without_the_backend_of_the_user(tmp_path):
     code = "import sys; from colorlib.cli import main; status = main(sys.argv[1:]); import matplotlib; sys.exit(status)"
     environment = os.environ | {"COLORLIB_CACHE": str(tmp_path)}

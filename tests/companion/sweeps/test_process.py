@@ -109,7 +109,7 @@ def test_a_sweep_that_was_killed_goes_on_and_its_processes_are_gone(folder, how)
     assert processes_of(sweep.results) == []
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_job_that_was_killed_is_reported_and_resumes(folder):
     path = sweep_text(folder, grid={"epochs": [6]}, fixed={"pause": 0.5})
     sweep = loaded(path, folder)
@@ -126,7 +126,7 @@ def test_a_job_that_was_killed_is_reported_and_resumes(folder):
     assert sorted(set(done)) == list(range(1, 7))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_two_sweeps_at_once_share_the_work(folder):
     path = sweep_text(folder, grid={"epochs": [4, 5]}, fixed={"pause": 0.3})
     first, second = start(path, folder), start(path, folder)
