@@ -4,6 +4,7 @@
 results/<profile>/sources.csv    a row per data set and method
 results/<profile>/sources.md     a row per data set, the errors of the methods in columns
 figures/<profile>/sources.png    the errors as a dot plot, with the paper's number as a line
+results/<profile>/train_test.md  sweep `train_test`: trained on each source, scored on each
 ```
 """
 
@@ -17,13 +18,23 @@ from matplotlib.figure import Figure
 from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
 from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
-from colorlib.companion.results import Results
+from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
-from colorlib.companion.tables import JOINED, Column, Table, measures, scored_photographs, spread, summaries_by_seed
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_scores
+from colorlib.companion.tables import (
+    JOINED,
+    Column,
+    Table,
+    measures,
+    scored_photographs,
+    spread,
+    summaries_by_seed,
+)
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_metrics, read_scores
+from colorlib.files import read_json
 from colorlib.metrics import Score
 from colorlib.photos import find_source, open_photos
 from colorlib.profiles import Profile
+from colorlib.runs import Run, score_files
 
 OTHER_NETWORK = "visiting network"
 """Method label of a profile's network on photographs of another data set than its own."""
@@ -231,3 +242,61 @@ def overview(photos: str) -> Table:
         columns=[Column(name=name) for name in names],
         caption=f"The photographs of {photos}. Terms: {open_photos(photos, 'train').terms}.",
     )
+
+
+# Trained on each source, scored on each
+
+TRAIN_TEST = "train_test"
+"""The sweep that trains on each source and on all of them."""
+TESTED = ("bsds500", "imagenet-sample@256", "cifar10", "zhang2016")
+"""Sources whose test photographs its points are scored on; nothing is trained on the last one."""
+
+
+SCORED = measures("psnr_of_mse", "mean_psnr", "ssim", "delta_e00")
+
+
+def train_test_rows(profile: Profile) -> pd.DataFrame:
+    """Return a row for each point, seed and source of `TESTED` that was scored: PSNR of MSE, mean PSNR, SSIM and ΔE00.
+
+    Columns: `point`, `seed`, `updates`, `tested on`, and the measures. Empty where the sweep was not run.
+
+    Raises:
+        ValueError: a file of a point is damaged; the message names it.
+    """
+    rows = []
+    for path in sorted(profile.sweep(TRAIN_TEST).glob("*/point.json")):
+        record = read_json(path, {"point": str, "seed": int, "parameters": dict}, fix="run the sweep again")
+        own, updates = record["parameters"]["photos"], Run(path.parent).history()[-1]["updates"]
+        for photos in TESTED:
+            scored, _ = score_files(path.parent, photos, "test", own=own)
+            if not scored.is_file():
+                continue
+            values = read_metrics(scored)["methods"][NETWORK]
+            point = {"point": record["point"], "seed": record["seed"], "updates": updates, "tested on": photos}
+            rows.append(point | {column.name: values[name]["value"] for name, column in SCORED.items()})
+    return pd.DataFrame(rows)
+
+
+def train_test_table(profile: Profile) -> Table:
+    """Return the table of the sweep: a row for each point, PSNR on each test set in columns, means over seeds."""
+    rows = train_test_rows(profile)
+    if rows.empty:
+        raise NotMeasuredError(f"The runs are not scored yet; make sweep SWEEP={TRAIN_TEST} PROFILE={profile.name}")
+    records = []
+    for point, of_point in rows.groupby("point", sort=False):
+        record: dict[str, Any] = {"trained on": point, "seeds": of_point["seed"].nunique()}
+        for photos, found in of_point.groupby("tested on", sort=False):
+            record[str(photos)] = found["PSNR of MSE"].mean()
+            if len(found) > 1:
+                record[f"{photos} sd"] = found["PSNR of MSE"].std()
+        records.append(record)
+    return Table(
+        data=pd.DataFrame(records),
+        columns=[
+            Column(name="trained on"), Column(name="seeds", digits=0), *(Column(name=name, digits=2) for name in TESTED)
+        ],
+        caption=(
+            "PSNR of MSE in dB on the test photographs of each source (columns), by what a network was trained on "
+            f"(rows), at equal updates; ± is the standard deviation over seeds. Nothing was trained on {TESTED[-1]}."
+        ),
+    )  # fmt: skip

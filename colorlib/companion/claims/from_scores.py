@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from colorlib.companion import paper
+from colorlib.companion.artifacts import datasets
 from colorlib.companion.artifacts.published import GRAY_AS_PUBLISHED, IMAGENET, PEERS, SOURCE, ZHANG
 from colorlib.companion.claims.measurement import (
     HOME,
@@ -226,6 +227,51 @@ def gain_of_own_domain(results: Results) -> Measurement:
     )
 
 
+EVERYTHING, ONE_SOURCE = "all, U-Net", "bsds500, U-Net"
+"""Points of the sweep `train_test` that are compared: trained on all sources, and on one."""
+
+
+def gain_of_all_sources(results: Results) -> Measurement:
+    """Measure the gain in PSNR of training on all sources over training on one, at equal updates, in dB.
+
+    It is the smallest of the mean gains over seeds on the sources that the one is not; the sentence gives all.
+
+    Raises:
+        NotMeasuredError: fewer than `ENOUGH` seeds of both points were scored on a source.
+    """
+    profile = results.other("cpu").profile
+    command = f"make sweep SWEEP={datasets.TRAIN_TEST} PROFILE={profile.name}"
+    rows = datasets.train_test_rows(profile)
+    if rows.empty:
+        raise NotMeasuredError(f"The runs are not made yet; {command} makes them")
+    found: dict[str, list[float]] = {}
+    for photos in datasets.TESTED:
+        of_source = rows[rows["tested on"] == photos].set_index(["point", "seed"])["PSNR of MSE"].unstack()
+        both = of_source.reindex([EVERYTHING, ONE_SOURCE]).dropna(axis=1)
+        found[photos] = list(map(float, (both.loc[EVERYTHING] - both.loc[ONE_SOURCE]).to_numpy()))
+        if len(found[photos]) < ENOUGH:
+            raise NotMeasuredError(f"There are {len(found[photos])} of {ENOUGH} seeds scored on {photos}; {command}")
+    home = results.profile.photos
+    value, photos = min((fmean(gains_), photos) for photos, gains_ in found.items() if photos != home)
+    error = over_seeds(found[photos])
+    assert error is not None
+    low, high = error.interval(value)
+    texts = [f"{fmean(values):+.2f} dB on {name}" for name, values in found.items()]
+    return Measurement(
+        value=value,
+        show="{:+.2f} dB".format,
+        why=f"Trained on all sources in place of {home} alone, a U-Net changes by {', '.join(texts)}.",
+        command=command,
+        low=low,
+        high=high,
+        over=SEEDS_ALONE,
+        error=error,
+        seeds=len(found[photos]),
+        photographs="test photographs of " + " and ".join(name for name in found if name != home),
+        updates=int(rows["updates"].iloc[0]),
+    )
+
+
 OWN = "network of this domain"
 """Method label of a network that was trained on the source that is scored."""
 REFERENCE = "paper"
@@ -406,7 +452,8 @@ MEASUREMENTS: dict[str, Callable[[Results], Measurement]] = {
     for function in (
         mse_on_test, psnr_of_test_mse, error_over_training_loss, gain_over_mean_chroma, gain_over_look_up_table,
         gain_of_zhang, gain_over_lightweight,
-        lost_colorfulness_of_published, gain_of_own_domain, gain_of_augmentation, gain_over_named_losses, gain_over_l1,
+        lost_colorfulness_of_published, gain_of_own_domain, gain_of_all_sources, gain_of_augmentation,
+        gain_over_named_losses, gain_over_l1,
         gain_of_skip_connections, gain_of_perceptual_loss, gain_of_adversarial_loss, gain_of_lab,
     )
 }  # fmt: skip
