@@ -137,6 +137,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             FACES,
             *point_histories(profile),
             *point_histories(shorter),
+            *scored_points(shorter, "train_test"),
             *(of.sweep(sweep) / "summary.csv" for of in (profile, shorter) for sweep in CLAIM_SWEEPS),
             *files(networks[0], "scores"),
             *_domain_scores(profile),
@@ -187,6 +188,11 @@ def point_histories(profile: Profile, sweep: str = "outlook") -> list[Path]:
     return [path for record in records for path in (record, record.with_name("history.csv"))]
 
 
+def scored_points(profile: Profile, sweep: str) -> list[Path]:
+    """Return the files with the scores of a sweep's points on test photographs, beside those of `point_histories`."""
+    return [*point_histories(profile, sweep), *sorted(profile.sweep(sweep).glob("*/metrics*.json"))]
+
+
 def baselines_on_validation(profile: Profile) -> Path:
     """Return the scores of the baselines on a profile's validation photographs, next to the outlook's points."""
     return baselines_file(profile.run(profile.seeds[0]), profile.photos, "val", own=profile.photos)
@@ -216,7 +222,8 @@ def _domain_scores(profile: Profile) -> list[Path]:
 
 def _dataset_inputs(profile: Profile) -> list[Path]:
     """Return the files that the table of data sets is computed from, whether or not they exist."""
-    return [
+    points = scored_points(other_profile(profile, "cpu"), "train_test") if profile.name == PRIMARY else []
+    return points + [
         path
         for other in compared_profiles(profile)
         for path in (

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.results import BASELINES, scores, write_per_image
+from helpers.results import BASELINES, scores, write_history, write_per_image
 
 from colorlib.companion import paper
 from colorlib.companion.artifacts import datasets
-from colorlib.companion.results import Results
+from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import PRIMARY, cross_dataset_scores, files
-from colorlib.files import write_text
+from colorlib.files import write_json, write_text
 from colorlib.photos import open_photos
 from colorlib.photos.decode import decode_file
 from colorlib.profiles import Profile, load_profile
-from colorlib.runs import csv_text
+from colorlib.runs import csv_text, score_files
 
 WEIGHTS = (0.9, 1.0, 1.1)
 OTHERS = {"paper-cifar10": 0.0040, "bundled": 0.0120}
@@ -108,3 +108,37 @@ def test_the_overview_has_a_row_for_each_split():
     assert "bundled" in table.caption
     assert open_photos("bundled", "train").terms in table.caption
     json.dumps(table.data.to_dict("records"))
+
+
+# Trained on each source, scored on each
+
+
+def write_point(profile: Profile, point: str, seed: int, psnr: dict[str, float], photos: str = "bsds500") -> None:
+    """Write a finished point of the sweep, scored on some sources."""
+    folder = profile.sweep("train_test") / f"{point}-{seed}"
+    record = {"point": point, "seed": seed, "parameters": {"photos": photos}}
+    write_json(folder / "point.json", record)
+    write_history(folder, 2, 0.02)
+    for source, value in psnr.items():
+        estimate = {"value": value, "low": value - 1, "high": value + 1}
+        values = dict.fromkeys(("mse", "psnr_of_mse", "mean_psnr", "ssim", "delta_e00", "colorfulness"), estimate)
+        content = {
+            "photos": {"source": source, "split": "test", "count": 2},
+            "methods": {"network": {"images": 2, "truth_colorfulness": 30.0, **values}},
+        }
+        write_json(score_files(folder, source, "test", own=photos)[0], content)
+
+
+def test_points_are_rows_and_test_sets_columns(profile: Profile):
+    for seed, gain in ((0, 0.0), (1, 0.5)):
+        write_point(profile, "bsds500, U-Net", seed, {"bsds500": 21.0 + gain, "cifar10": 22.0})
+    write_point(profile, "cifar10, U-Net", 0, {"bsds500": 20.0}, photos="cifar10")
+    table = datasets.train_test_table(profile)
+    rows = {row[0][0]: [" ".join(filter(None, cell)) for cell in row[1:]] for row in table.cells()}
+    assert rows["bsds500, U-Net"] == ["2", "21.25 ± 0.35", "–", "22.00 ± 0.00", "–"]
+    assert rows["cifar10, U-Net"] == ["1", "20.00", "–", "–", "–"]
+
+
+def test_a_sweep_that_was_not_run_is_named(profile: Profile):
+    with pytest.raises(NotMeasuredError, match="SWEEP=train_test"):
+        datasets.train_test_table(profile)
