@@ -82,8 +82,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
         findings       the result of each section in a heading and a sentence
         notebook_html  executed notebooks as HTML
     page/              page that colors photographs in a browser
-        build          the page from two networks, the look-up table and scripts
-        examples       photographs of its own, with the colors of gray patches like theirs
+        build          the page from two networks, the look-up table, photographs of its own and scripts
     article            PDF article
     pipeline           every output: files, inputs, function that builds it
     reproduce          `make reproduce`: run all steps that are not up to date

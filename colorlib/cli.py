@@ -172,7 +172,6 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Score a finished run and print its metrics."""
-
     from colorlib.config import config_of_record
     from colorlib.device import is_main_process, prepare, process_group
     from colorlib.evaluate import baselines_file, read_metrics, score_baselines, score_run
@@ -478,7 +477,6 @@ def add_pixels(parser: argparse.ArgumentParser) -> None:
 
 def pixels(options: argparse.Namespace) -> int:
     """Measure the colors of photographs and predictions that claims are about."""
-
     from colorlib.companion.claims.from_pixels import measure_pixels
     from colorlib.companion.steps import files
     from colorlib.device import prepare
@@ -499,7 +497,6 @@ def add_hints(parser: argparse.ArgumentParser) -> None:
 
 def hints(options: argparse.Namespace) -> int:
     """Measure PSNR against the number of hints."""
-
     from colorlib.companion.artifacts.hints import measure_hints
     from colorlib.companion.steps import LIGHTWEIGHT, files
     from colorlib.device import prepare
@@ -576,8 +573,7 @@ def paper(options: argparse.Namespace) -> int:
 
 def page(options: argparse.Namespace) -> int:
     """Write the page that colors a photograph in a browser, and the list of committed files that it stands in."""
-    from colorlib.companion.page.build import write_page
-    from colorlib.companion.page.examples import write_examples
+    from colorlib.companion.page.build import write_examples, write_page
     from colorlib.companion.pipeline import write_manifest
     from colorlib.companion.steps import LIGHTWEIGHT, files
     from colorlib.profiles import load_profile, path_and_link

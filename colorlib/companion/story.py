@@ -57,17 +57,27 @@ def story(results: Results, claims: Mapping[str, Any] | None) -> str | None:
 def _built(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what can be built from the text, and where the paper's error was reached."""
     built = all(claims[name]["verdict"] == "reproduced" for name in BUILT)
-    data = read_result(results, "datasets", "reproduce")
-    networks = data[data["method"] == NETWORK]
-    sources = networks["trained on"].unique()
-    reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
-    where = f"on none of {len(sources)} sources of photographs"
+    reached, sources = sources_reached(read_result(results, "datasets", "reproduce"))
+    where = f"on none of {sources} sources of photographs"
     if reached:
-        where = f"on {listed(reached)} ({len(reached)} of {len(sources)} sources of photographs)"
+        where = f"on {listed(reached)} ({len(reached)} of {sources} sources of photographs)"
     return (
         f"The network can{'' if built else 'not'} be built from the paper's text; the paper's squared error of "
         f"{paper.MSE} is reached {where}."
     )
+
+
+def sources_reached(data: pd.DataFrame) -> tuple[list[str], int]:
+    """Return the sources on which the network reaches the paper's error, and the number of all.
+
+    An error is reached where the interval holds it, or is below it.
+
+    Args:
+        data: the table of data sets, sources.csv.
+    """
+    networks = data[data["method"] == NETWORK]
+    reached = networks[networks["MSE low"] <= paper.MSE]["trained on"].unique()
+    return list(reached), networks["trained on"].nunique()
 
 
 def _meaning(results: Results, claims: Mapping[str, Any]) -> str:

@@ -6,14 +6,14 @@ import re
 import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import psutil
 import pytest
+from helpers.sweeps import until
 from helpers.training import PROJECT, SETTINGS, make_photos, result_bytes, set_options, small_config, train_run
 
 from colorlib.companion.notebooks import Execution, execute
@@ -90,13 +90,6 @@ def test_a_user_without_a_home_and_a_name(tmp_path: Path, photos: Path, expected
     assert str(tmp_path / "closed") in refused(tmp_path / "closed" / "run", **cache)
 
 
-def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    limit = time.monotonic() + seconds
-    while not true() and time.monotonic() < limit:
-        time.sleep(0.05)
-    return true()
-
-
 def test_a_terminated_command_leaves_no_kernel(tmp_path: Path):
     note = tmp_path / "pid"
     nb = nbformat.v4.new_notebook()
@@ -112,12 +105,12 @@ def test_a_terminated_command_leaves_no_kernel(tmp_path: Path):
     process = multiprocessing.get_context("spawn").Process(target=execute, args=(run,))
     process.start()
     try:
-        assert wait_until(lambda: note.is_file() and note.read_text() != "", 60)
+        until(lambda: note.is_file() and note.read_text() != "", seconds=60, what="the kernel")
         kernel = int(note.read_text())
         process.terminate()
         process.join(10)
         assert process.exitcode not in (None, 0)
-        assert wait_until(lambda: not psutil.pid_exists(kernel), 10)
+        until(lambda: not psutil.pid_exists(kernel), seconds=10, what="the end of the kernel")
     finally:
         process.kill()
 

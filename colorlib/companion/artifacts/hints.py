@@ -548,7 +548,7 @@ def _colored(pixels: Pixels, hints: Sequence[Hint], networks: Sequence[Colorize]
     light = lightness(truth)
     whole = slice(0, light.shape[-2]), slice(0, light.shape[-1])
     guesses = [rgb_to_lab(network(light[None])[0])[1:] for network in networks]
-    hinted = mix(guesses[-1], *place_hints(hints, truth).sums(light, *whole))
+    hinted = place_hints(hints, truth).blend(guesses[-1], light, *whole)
     colors = [torch.zeros(2, *light.shape[-2:]), *guesses, hinted]
     return [*(to_bytes(lab_to_rgb(torch.cat((light, ab))[None])[0]) for ab in colors), truth]
 

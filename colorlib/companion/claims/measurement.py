@@ -47,6 +47,11 @@ class Effect(StrEnum):
     OPEN = "open"
 
 
+def effect_of(low: float, high: float) -> Effect:
+    """Return the direction that the interval of a gain shows."""
+    return Effect.BETTER if low > 0 else Effect.WORSE if high < 0 else Effect.OPEN
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gain:
     """One measure of a comparison on one set of photographs; above 0 is better, whatever the measure."""
@@ -63,7 +68,7 @@ class Gain:
     @property
     def effect(self) -> Effect:
         """The direction that the whole interval shows."""
-        return Effect.BETTER if self.low > 0 else Effect.WORSE if self.high < 0 else Effect.OPEN
+        return effect_of(self.low, self.high)
 
     @property
     def text(self) -> str:

@@ -118,13 +118,13 @@ class Exploration:
             ValueError: the bytes are no image; the message names the fix.
         """
         pixels = decode(photo, name) if isinstance(photo, bytes) else photo
-        self.photos[name] = _longest(pixels, FULL)
+        self.photos[name] = longest(pixels, FULL)
         self._versions[name] = self._versions.get(name, 0) + 1
         return name
 
     def pixels(self, photo: str, *, full: bool = False) -> Pixels:
         """Return a photograph `(H, W, 3)` uint8: its preview, or `full` at up to `FULL` pixels."""
-        return self.photos[photo] if full else _longest(self.photos[photo], PREVIEW)
+        return self.photos[photo] if full else longest(self.photos[photo], PREVIEW)
 
     def epochs(self, method: str) -> list[int]:
         """Return the epochs of a run with stored weights, the last epoch included; none for a baseline.
@@ -174,7 +174,7 @@ class Exploration:
         """
         key = self._key(method, photo, epoch, full)
         if key not in self._colored:
-            self._colored[key] = self._colorizer(method, key[1])(_lightness(self.pixels(photo, full=full)))[0]
+            self._colored[key] = self._colorizer(method, key[1])(light_of(self.pixels(photo, full=full)))[0]
         return self._colored[key]
 
     def is_cached(self, method: str, photo: str, *, epoch: int | None = None, full: bool = False) -> bool:
@@ -226,7 +226,7 @@ class Exploration:
         rgb = self.colored(method, photo, epoch=epoch, full=full)
         if keep_luminance or saturation != 1.0 or hints:
             pixels = self.pixels(photo, full=full)
-            light = _lightness(pixels)[0]
+            light = light_of(pixels)[0]
             rows, columns = (slice(0, side) for side in light.shape[-2:])
             placed = place_hints(hints, torch.from_numpy(pixels.copy()).permute(2, 0, 1)) if hints else None
             rgb = adjust_lab(
@@ -239,14 +239,14 @@ class Exploration:
 
     def gray(self, photo: str, *, full: bool = False) -> Pixels:
         """Return the network's input as gray pixels `(H, W, 3)` uint8."""
-        return _bytes(gray_rgb(_lightness(self.pixels(photo, full=full)))[0])
+        return _bytes(gray_rgb(light_of(self.pixels(photo, full=full)))[0])
 
     def error(self, prediction: Pixels, photo: str, *, full: bool = False) -> Pixels:
         """Return the distance in ab between a prediction and the photograph as a color map, `(H, W, 3)` uint8.
 
         From black at 0 to almost white at `ERROR_RANGE`.
         """
-        distance = (_ab(prediction) - _ab(self.pixels(photo, full=full))).square().sum(dim=0).sqrt()
+        distance = (ab_of(prediction) - ab_of(self.pixels(photo, full=full))).square().sum(dim=0).sqrt()
         shade = mpl.colormaps["magma"]((distance / ERROR_RANGE).clamp(0, 1).numpy())
         mapped: Pixels = np.round(255 * np.asarray(shade)[..., :3]).astype(np.uint8)
         return mapped
@@ -254,10 +254,10 @@ class Exploration:
     def pixel_values(self, prediction: Pixels, photo: str, row: int, column: int) -> PixelValues:
         """Return the values at one pixel of a preview and of its prediction."""
         pixels = self.pixels(photo)
-        lightness = _lightness(pixels)[0, 0].numpy()
+        lightness = light_of(pixels)[0, 0].numpy()
         half = PATCH // 2
         padded = np.pad(lightness, half, constant_values=np.nan)
-        truth, predicted = (_ab(picture)[:, row, column].tolist() for picture in (pixels, prediction))
+        truth, predicted = (ab_of(picture)[:, row, column].tolist() for picture in (pixels, prediction))
         return PixelValues(
             lightness=float(lightness[row, column]),
             truth=(truth[0], truth[1]),
@@ -285,30 +285,54 @@ class Exploration:
         if key in self._similar:
             yield self._similar[key]
             return
-        half = PATCH // 2
-        lightness = F.pad(_lightness(self.pixels(photo)), (half, half, half, half), mode="replicate")
-        wanted = lightness[:, :, row : row + PATCH, column : column + PATCH]
-        ones = torch.ones_like(wanted)
+        wanted = patches_at(self.pixels(photo), [(row, column)])
         places, distances = [], []
         for training_photo in self.training_photos:
             pixels = training_photo.load()
-            searched = _lightness(pixels)
-            if min(searched.shape[-2:]) < PATCH:
+            if min(pixels.shape[:2]) < PATCH:
                 continue
-            # Σ (x - w)² = Σ x² - 2 Σ x w + Σ w², for all positions at once by convolutions
-            squares = F.conv2d(searched**2, ones) - 2 * F.conv2d(searched, wanted) + wanted.square().sum()
-            mean_square = squares[0, 0] / PATCH**2
-            top, left = divmod(int(mean_square.argmin()), mean_square.shape[1])
-            places.append(pixels[top + half, left + half])
-            distances.append(float(mean_square.min().clamp(min=0).sqrt()))
+            rows, columns, mean_square = most_similar(light_of(pixels), wanted)
+            places.append(pixels[int(rows), int(columns)])
+            distances.append(float(mean_square.clamp(min=0).sqrt()))
             row_of_pixels = np.stack(places)[None]
             found = SimilarPixels(
-                colors=_ab(row_of_pixels)[:, 0].T.numpy(),
+                colors=ab_of(row_of_pixels)[:, 0].T.numpy(),
                 rgb=(row_of_pixels[0] / 255).astype(np.float32),
                 distances=np.asarray(distances, np.float32),
             )
             yield found
         self._similar[key] = found
+
+
+def patches_at(pixels: Pixels, places: Sequence[tuple[int, int]]) -> Tensor:
+    """Return L of the patches around some pixels, `(N, 1, PATCH, PATCH)`; beyond an edge its pixels are repeated.
+
+    Args:
+        pixels: the picture.
+        places: row and column of each pixel.
+    """
+    half = PATCH // 2
+    padded = F.pad(light_of(pixels), (half, half, half, half), mode="replicate")
+    return torch.cat([padded[:, :, row : row + PATCH, column : column + PATCH] for row, column in places])
+
+
+def most_similar(searched: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pixels of a photograph whose gray patches are most similar to some patches.
+
+    Args:
+        searched: L of the photograph, `(1, 1, H, W)`, at least `PATCH` high and wide.
+        wanted: the patches, `(N, 1, PATCH, PATCH)`.
+
+    Returns:
+        Rows, columns, and mean squared differences of the patches in L, `(N,)` each.
+    """
+    # Σ (x - w)² = Σ x² - 2 Σ x w + Σ w², for all positions at once by convolutions
+    constant = torch.stack([patch.square().sum() for patch in wanted])
+    squares = F.conv2d(searched**2, torch.ones_like(wanted[:1])) - 2 * F.conv2d(searched, wanted)
+    mean_square = (squares[0] + constant[:, None, None]).flatten(1) / PATCH**2
+    least, place = mean_square.min(dim=1)
+    width = squares.shape[-1]
+    return place // width + PATCH // 2, place % width + PATCH // 2, least
 
 
 def _training_photos(name: str) -> PhotoSet:
@@ -320,7 +344,7 @@ def _training_photos(name: str) -> PhotoSet:
         return open_photos("bundled", "train")
 
 
-def _longest(pixels: Pixels, side: int) -> Pixels:
+def longest(pixels: Pixels, side: int) -> Pixels:
     """Return pixels whose longest side is at most `side`."""
     height, width = pixels.shape[:2]
     if max(height, width) <= side:
@@ -328,19 +352,19 @@ def _longest(pixels: Pixels, side: int) -> Pixels:
     return shrink(pixels, max(1, round(side * min(height, width) / max(height, width))))
 
 
-def _lightness(pixels: Pixels) -> Tensor:
+def light_of(pixels: Pixels) -> Tensor:
     """Return L, `(1, 1, H, W)` float in [0, 100]."""
     return lightness(torch.from_numpy(pixels.copy()).permute(2, 0, 1)).unsqueeze(0)
 
 
-def _ab(pixels: Pixels) -> Tensor:
+def ab_of(pixels: Pixels) -> Tensor:
     """Return a and b, `(2, H, W)` float."""
     return rgb_to_lab(torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255)[1:]
 
 
 def _mean_chroma(pixels: Pixels) -> float:
     """Return the mean distance from gray in ab."""
-    return float(_ab(pixels).square().sum(dim=0).sqrt().mean())
+    return float(ab_of(pixels).square().sum(dim=0).sqrt().mean())
 
 
 def _bytes(rgb: Tensor) -> Pixels:

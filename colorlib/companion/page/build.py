@@ -5,24 +5,32 @@ this module; `load_colorizer` is the truth that its pixels are tested against.
 """
 
 import base64
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from colorlib.color import rgb_to_lab
 from colorlib.colorize.label import Label, add_label
 from colorlib.colorizers import load_run
-from colorlib.companion.page.examples import read_examples
+from colorlib.companion.explore.exploration import PREVIEW, ab_of, light_of, longest, most_similar, patches_at
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, look_up_table_file, other_profile
 from colorlib.evaluate import read_look_up_table
-from colorlib.files import sha256, write_text
+from colorlib.files import read_json, sha256, write_json, write_text
 from colorlib.model import EncoderDecoder, UNet
+from colorlib.photos import PhotoSet, open_photos
+from colorlib.photos.decode import Pixels
 from colorlib.profiles import Profile
 from colorlib.runs import Run
 from colorlib.targets import TARGETS
@@ -39,6 +47,13 @@ OUTPUTS = 8
 """Outputs that the kernel computes together; layers with fewer are filled up with zeros."""
 TILES = {"encoder-decoder": 192, "unet": 384, "deep-unet": 192}
 """Network -> side in pixels of the parts that photographs are colored in, so that a worker needs below 150 MB."""
+
+SPACING = 16
+"""Distance in pixels of the places on the grid of an example."""
+KEPT = 40
+"""Training photographs whose pixels are kept for a place, those with the most similar patches."""
+EXAMPLE_FIELDS: dict[str, Any] = {"photos": str, "count": int, "kept": int, "spacing": int, "examples": list}
+"""Fields of examples.json."""
 
 
 @dataclass(kw_only=True)
@@ -167,6 +182,79 @@ def _unet(plan: Plan, network: UNet) -> None:
     assert isinstance(out, nn.Conv2d)
     plan.plane("output", OUTPUTS)
     plan.convolve(out, source, "output", relu=False)
+
+
+# Photographs of its own
+
+
+def write_examples(profile: Profile) -> None:
+    """Write examples.json of a profile: three bundled photographs, with the colors of gray patches like theirs.
+
+    It holds the pixels of each as JPEG and, for places on a coarse grid, the true a and b of pixels of the primary
+    profile's training photographs whose gray patches are most like the one at the place.
+
+    Raises:
+        PhotosMissingError: the training photographs are not on this machine.
+    """
+    training = open_photos(_profile(profile, PRIMARY).photos, "train")
+    bundled = {photo.name: photo for photo in open_photos("bundled", "test")}
+    found = []
+    for name, (photograph, _, title) in EXAMPLES.items():
+        buffer = io.BytesIO()
+        Image.fromarray(longest(bundled[photograph].load(), PREVIEW)).save(buffer, "JPEG", quality=90)
+        pixels = np.asarray(Image.open(buffer))
+        rows, columns = grid(*pixels.shape[:2])
+        colors = like_patches(pixels, [(row, column) for row in rows for column in columns], training)
+        found.append(
+            {
+                "name": name,
+                "title": title,
+                "rows": len(rows),
+                "columns": len(columns),
+                "jpeg": base64.b64encode(buffer.getvalue()).decode(),
+                "ab": base64.b64encode(np.round(colors).astype(np.int8).tobytes()).decode(),
+            }
+        )
+    content = {"photos": training.source, "count": len(training), "kept": KEPT, "spacing": SPACING, "examples": found}
+    write_json(files(profile, "examples")[0], content)
+
+
+def read_examples(profile: Profile) -> dict[str, Any]:
+    """Return the content of examples.json.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    return read_json(files(profile, "examples")[0], EXAMPLE_FIELDS, fix="delete it and run `make page`")
+
+
+def grid(height: int, width: int) -> tuple[range, range]:
+    """Return the rows and the columns of the grid's places in a picture."""
+    return range(SPACING // 2, height, SPACING), range(SPACING // 2, width, SPACING)
+
+
+@torch.no_grad()
+def like_patches(pixels: Pixels, at: Sequence[tuple[int, int]], training: PhotoSet) -> NDArray[np.float32]:
+    """Return the true a and b of the pixels whose gray patches are most similar to those at some places.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 sRGB.
+        at: row and column of each place.
+        training: photographs of at least `PATCH` pixels; each gives the pixel with its most similar patch.
+
+    Returns:
+        `(places, KEPT, 2)`, the most similar first.
+    """
+    wanted = patches_at(pixels, at)
+    colors, distances = [], []
+    for photo in training:
+        decoded = photo.load()
+        rows, columns, mean_square = most_similar(light_of(decoded), wanted)
+        colors.append(ab_of(decoded)[:, rows, columns].T)
+        distances.append(mean_square)
+    order = torch.stack(distances).argsort(dim=0, stable=True)[:KEPT]  # (KEPT, places)
+    chosen = torch.stack(colors).gather(0, order[..., None].expand(-1, -1, 2))
+    return chosen.transpose(0, 1).contiguous().numpy()
 
 
 # The page

@@ -13,11 +13,11 @@ import pandas as pd
 
 from colorlib.companion import paper
 from colorlib.companion.artifacts.published import IMAGENET, ZHANG
-from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, gains
+from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, effect_of, gains
 from colorlib.companion.report.notebook_html import ExecutedNotebook
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import files
-from colorlib.companion.story import BETTER_SHARE, listed, read_result
+from colorlib.companion.story import BETTER_SHARE, listed, read_result, sources_reached
 from colorlib.companion.sweeps.summary import students_interval
 from colorlib.companion.tables import Table
 from colorlib.evaluate import NETWORK, read_baseline_losses
@@ -106,7 +106,7 @@ def opening(results: Results, claims: Mapping[str, Any] | None) -> list[str]:
         return sentences
     field = 2 * results.network().halo + 1
     try:
-        reached, sources, _ = _reached(results)
+        reached, sources = sources_reached(read_result(results, "datasets", "reproduce"))
     except NotMeasuredError:
         where = ""
     else:
@@ -159,7 +159,7 @@ def hints(data: pd.DataFrame, method: str) -> Finding:
     """Return what hints add to a network.
 
     Args:
-        data: from `artifacts.hints.pool`.
+        data: of the first of `artifacts.hints.level_tables`.
         method: the network.
     """
     psnr = data.set_index("hints")[f"{method}: {PRIMARY_MEASURE}"]
@@ -181,7 +181,7 @@ def _loss(results: Results) -> Finding:
     histories = results.histories
     ends = [fmean(row["validation_loss"] for row in history[-LAST_EPOCHS:]) for history in histories]
     falls = [1 - end / losses[best] for end in ends]
-    effect = _effect(*students_interval(falls)) if len(falls) > 1 else Effect.OPEN
+    effect = effect_of(*students_interval(falls)) if len(falls) > 1 else Effect.OPEN
     words = BASELINE_WORDS[best]
     heading = {
         Effect.BETTER: f"On validation crops the network's loss ends {fmean(falls):.0%} below that of {words}",
@@ -317,7 +317,7 @@ def outlook(results: Results) -> Finding:
     changed = rows[(rows["method"] == NETWORK) & rows[f"{change} low"].notna()]
     by_effect: dict[Effect, list[str]] = {}
     for row in changed.to_dict("records"):
-        effect = _effect(row[f"{change} low"], row[f"{change} high"])
+        effect = effect_of(row[f"{change} low"], row[f"{change} high"])
         by_effect.setdefault(effect, []).append(f"{row['point']} ({row[change]:+.1f} dB)")
     better, worse, undecided = (by_effect.get(effect, []) for effect in (Effect.BETTER, Effect.WORSE, Effect.OPEN))
     parts = [f"{word}: {listed(names)}" for word, names in (("Worse", worse), ("undecided", undecided)) if names]
@@ -331,7 +331,8 @@ def outlook(results: Results) -> Finding:
 
 
 def _sources(results: Results) -> Finding:
-    reached, sources, data = _reached(results)
+    data = read_result(results, "datasets", "reproduce")
+    reached, sources = sources_reached(data)
     networks = data[data["method"] == NETWORK].to_dict("records")
     gray = {row["source"]: row["MSE"] for row in data.to_dict("records") if row["method"] == "gray"}
     nearest = min(networks, key=lambda row: row["MSE"])
@@ -349,17 +350,6 @@ def _sources(results: Results) -> Finding:
 
 
 # What they read
-
-
-def _reached(results: Results) -> tuple[list[str], int, pd.DataFrame]:
-    """Return the sources on which the network reaches the paper's error, the number of all, and the table.
-
-    An error is reached where the interval holds it.
-    """
-    data = read_result(results, "datasets", "reproduce")
-    networks = data[data["method"] == NETWORK]
-    reached = list(networks[networks["MSE low"] <= paper.MSE]["trained on"].unique())
-    return reached, networks["trained on"].nunique(), data
 
 
 def _best_baseline(results: Results) -> tuple[str, Mapping[str, Any]]:
@@ -383,10 +373,6 @@ def _parameters(results: Results) -> int:
 
     with torch.device("meta"):  # shapes are enough
         return parameter_count(results.network())
-
-
-def _effect(low: float, high: float) -> Effect:
-    return Effect.BETTER if low > 0 else Effect.WORSE if high < 0 else Effect.OPEN
 
 
 def _of(count: int, total: int) -> str:

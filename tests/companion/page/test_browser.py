@@ -20,8 +20,7 @@ from colorlib.color import lab_to_rgb, lightness, to_bytes
 from colorlib.colorize.colorizer import load_colorizer
 from colorlib.colorize.image_file import read_picture
 from colorlib.colorize.label import read_label
-from colorlib.companion.page.build import look_up_table_ab, page_html, page_inputs
-from colorlib.companion.page.examples import places, read_examples
+from colorlib.companion.page.build import grid, look_up_table_ab, page_html, page_inputs, read_examples
 from colorlib.companion.steps import files, look_up_table_file
 from colorlib.files import sha256
 from colorlib.hints import check_hints
@@ -349,7 +348,7 @@ def test_a_click_on_an_example_shows_the_colors_of_patches_like_it(opened: Any):
         take_example(page, example["name"].partition("_")[2])
         page.get_by_label("A click asks").check()
         width, height = page.evaluate("[photo.width, photo.height]")
-        rows, columns = places(height, width)
+        rows, columns = grid(height, width)
         assert (example["rows"], example["columns"]) == (len(rows), len(columns))
         row, column = len(rows) // 3, len(columns) // 2
         box = page.locator("#after-picture").bounding_box()

@@ -1,6 +1,7 @@
 """The page that colors photographs, as text: its plans compute what the networks do, and it follows from results."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -16,15 +17,19 @@ import pandas as pd
 import pytest
 import torch
 from helpers.html import Page
+from PIL import Image
 
+from colorlib.companion.explore.exploration import Exploration
 from colorlib.companion.page import build
 from colorlib.companion.page.build import KERNEL, OUTPUTS, look_up_table_ab, network_plan, page_html, page_inputs
+from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.pipeline import outputs
 from colorlib.companion.results import Results
 from colorlib.companion.steps import files, look_up_table_file, steps
 from colorlib.companion.verify.compare import Outcome
 from colorlib.companion.verify.rerun import look_up_table_fitted
 from colorlib.files import sha256
+from colorlib.photos.registry import open_photos
 from colorlib.profiles import PROJECT, Profile, load_profile
 
 LIGHT = load_profile("lightweight")
@@ -161,3 +166,40 @@ def test_the_kernel_is_compiled_from_its_source(tmp_path):
     command = [sys.executable, *build.COMPILE, "-o", "conv.wasm", KERNEL.name]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment)
     assert (tmp_path / "conv.wasm").read_bytes() == (build.SOURCES / "conv.wasm").read_bytes()
+
+
+# Photographs of its own
+
+
+def test_the_committed_examples_are_three_photographs_with_colors_on_a_grid():
+    content = build.read_examples(load_profile("lightweight"))
+    assert content.keys() >= build.EXAMPLE_FIELDS.keys()
+    assert [example["name"] for example in content["examples"]] == list(EXAMPLES)
+    for example in content["examples"]:
+        picture = Image.open(io.BytesIO(base64.b64decode(example["jpeg"])))
+        rows, columns = build.grid(picture.height, picture.width)
+        assert (example["rows"], example["columns"]) == (len(rows), len(columns))
+        assert len(base64.b64decode(example["ab"])) == 2 * build.KEPT * len(rows) * len(columns)
+
+
+def test_like_patches_are_those_of_the_notebook(tmp_path: Path):
+    """Many places at once, and the search of `explore` for one of them, name the same colors."""
+    training = open_photos("bundled", "train")
+    pixels = open_photos("bundled", "test").decode()[0][100:200, 60:180]
+    exploration = Exploration(runs={}, training_photos=training, figures=tmp_path)
+    exploration.add("part", pixels)
+    at = [(0, 0), (50, 70), (99, 119)]
+    many = build.like_patches(pixels, at, training)
+    for (row, column), colors in zip(at, many, strict=True):
+        similar = exploration.similar_pixels("part", row, column)
+        expected = similar.colors[np.argsort(similar.distances, kind="stable")][: build.KEPT]
+        np.testing.assert_allclose(colors, expected, atol=0.05)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    profile = replace(load_profile("lightweight"), root=tmp_path)
+    (path,) = files(profile, "examples")
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match=r"examples\.json.*make page"):
+        build.read_examples(profile)
