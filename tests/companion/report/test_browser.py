@@ -50,6 +50,14 @@ def test_a_page_requests_nothing_but_itself(opened, built, name):
     assert page.evaluate("getComputedStyle(document.body).maxWidth !== '' && document.styleSheets.length") == 1
 
 
+def test_a_report_without_claims_says_nothing_on_the_console(browser: Any, tmp_path: Path):
+    profile = make_results(tmp_path)
+    (profile.results / "claims.json").unlink()
+    report = write_report(Results(profile), steps(profile))[0]
+    with quiet_pages(browser, lambda url: url.startswith(("data:", profile.results.as_uri()))) as pages:
+        assert pages.open(report.as_uri()).locator(".filters").count() == 0
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)

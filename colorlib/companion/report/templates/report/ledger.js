@@ -1,6 +1,7 @@
 // Filters of the claims by verdict and part, and claims that open when a link leads to them.
 "use strict";
 const ledger = document.querySelector(".ledger");
+const controls = ledger.querySelector(".filters");
 const open = () => {
   const claim = document.getElementById(location.hash.slice(1));
   if (!claim || !claim.matches("details.claim")) return;
@@ -8,9 +9,8 @@ const open = () => {
   claim.hidden = claim.parentElement.hidden = false;
   claim.scrollIntoView();
 };
-if (ledger) {
+if (controls) {  // not where no claims were judged
   const chosen = { verdict: "", group: "" };
-  const controls = ledger.querySelector(".filters");
   const status = ledger.querySelector("[role=status]");
   const claims = [...ledger.querySelectorAll(".group details.claim")];
   const show = () => {
