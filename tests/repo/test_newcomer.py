@@ -19,7 +19,7 @@ pytestmark = [
 TYPED_INSTEAD = {
     "make lab": "make lab LAB=--version",  # it serves until it is stopped
     "make reproduce": "make reproduce PROFILE=smoke",  # 25 minutes of training with the profile that auto chooses
-    "make verify": "make verify QUICK=1",  # two minutes
+    "make verify": "make verify QUICK=1",  # six minutes
     "make test": "make -n test",  # it would run this test
 }
 """Commands of README that take longer than two minutes -> what is typed instead; all others are typed as they are."""
