@@ -13,6 +13,9 @@ from colorlib.config import RunConfig
 from colorlib.model import NETWORKS, parameter_count
 from colorlib.targets import RGB, TARGETS
 
+LEAST_HEIGHT = 16
+"""Height in pixels of the image in which a receptive field is searched, for a network that keeps the size."""
+
 
 def multiply_adds(network: nn.Module, height: int, width: int) -> int:
     """Return the multiply-adds for one image of `height` x `width` pixels with one channel, by PyTorch's flop counter.
@@ -29,7 +32,7 @@ def multiply_adds(network: nn.Module, height: int, width: int) -> int:
 def receptive_field(network: Callable[[Tensor], Tensor], *, reach: int = 32, trials: int = 4, stride: int = 1) -> int:
     """Return the receptive field's width in pixels, found by changing one input pixel.
 
-    It is the side of the square of output pixels that change.
+    It is the width of the output pixels that change, in an image that is low and wide: fields are square.
 
     Args:
         network: maps `(1, 1, H, W)` float64 to `(1, C, H, W)`.
@@ -39,26 +42,26 @@ def receptive_field(network: Callable[[Tensor], Tensor], *, reach: int = 32, tri
             stride; the widest field is returned.
 
     Raises:
-        ValueError: the field is wider than the searched square, or no output depends on the input.
+        ValueError: the field is wider than the searched width, or no output depends on the input.
     """
-    # A network that downsamples starts its grid at the first pixel: the square must start there too.
-    side, spread = 2 * reach + stride, -1
+    # A network that downsamples starts its grid at the first pixel: the image must start there too.
+    height, width, spread = max(stride, LEAST_HEIGHT), 2 * reach + stride, -1
     with torch.inference_mode():
         for trial in range(trials):
-            lightness = torch.from_numpy(rng.uniforms(side * side, 0, "receptive field", trial)).view(1, 1, side, side)
+            uniforms = rng.uniforms(height * width, 0, "receptive field", trial)
+            lightness = torch.from_numpy(uniforms).view(1, 1, height, width)
             before = network(lightness)
             for center in range(reach, reach + stride):
-                # Change one pixel, and find the farthest output that changes with it
+                # Change one pixel, and find the farthest column of the output that changes with it
                 perturbed = lightness.clone()
-                perturbed[..., center, center] += 1.0
-                changed = (network(perturbed) != before).any(dim=1)[0]
-                spread = max(
-                    [spread, *((index - center).abs().max().item() for index in changed.nonzero().T if len(index))]
-                )
+                perturbed[..., height // 2, center] += 1.0
+                changed = (network(perturbed) != before).any(dim=2).any(dim=1)[0].nonzero()
+                if len(changed):
+                    spread = max(spread, int((changed - center).abs().max()))
     if spread < 0:
         raise ValueError("no output depends on the input pixel that was changed")
     if spread >= reach:
-        raise ValueError(f"the receptive field reaches the edge of {side} x {side} pixels; use a larger reach")
+        raise ValueError(f"the receptive field reaches the edge of {width} pixels; use a larger reach")
     return int(2 * spread + 1)
 
 

@@ -276,6 +276,9 @@ class _BoundedReads:
         return self._file.read(size)
 
 
+FETCH_CIFAR = "run `colorlib data fetch cifar10`"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cifar10:
     """CIFAR-10 as JPEG files in one archive: 60,000 photographs of 32 x 32 pixels.
@@ -362,27 +365,37 @@ class Cifar10:
             PhotosMissingError: the archive is not on this machine.
             ValueError: the archive is damaged, or a folder differs from its checksum.
         """
-        # Read and verify the archive
-        path, fetch = self.path(), "run `colorlib data fetch cifar10`"
+        path = self.path()
         if not path.is_file():
-            raise PhotosMissingError(f"{path} is missing; {fetch}, or set COLORLIB_DATA to the folder that holds it")
+            raise PhotosMissingError(
+                f"{path} is missing; {FETCH_CIFAR}, or set COLORLIB_DATA to the folder that holds it"
+            )
+        status = path.stat()
+        return self._splits(path, (status.st_mtime_ns, status.st_size))[split]
+
+    @lru_cache(maxsize=1)  # noqa: B019 - of a frozen dataclass; unpacking takes seconds, and each split needs it
+    def _splits(self, path: Path, _state: tuple[int, int]) -> dict[str, tuple[Photo, ...]]:
+        """Return the photographs of each split of the archive, verified.
+
+        Args:
+            path: the archive.
+            _state: its time and size: a changed archive is read again.
+        """
         try:
             files = self._read(path)
         except ValueError as error:
-            raise ValueError(f"{error}; delete it and {fetch}") from error
+            raise ValueError(f"{error}; delete it and {FETCH_CIFAR}") from error
         found = self._folder_digests(files)
         for folder, digest in listed_checksums(self.name, self.checksums).items():
             if found.get(folder) != digest:
-                raise ValueError(f"{folder} in {path} was changed or damaged; delete the archive and {fetch}")
-        # Choose the split's photographs
-        chosen = []
+                raise ValueError(f"{folder} in {path} was changed or damaged; delete the archive and {FETCH_CIFAR}")
+        chosen: dict[str, list[Photo]] = {split: [] for split in self.splits}
         for name, data in files.items():
             digest = hashlib.sha256(data).hexdigest()
             held_out = share_of_content(digest) >= 0.9
             part = "test" if name.startswith("test/") else "val" if held_out else "train"
-            if part == split:
-                chosen.append(Photo(name=name, digest=digest, load=partial(decode, data, name)))
-        return tuple(chosen)
+            chosen[part].append(Photo(name=name, digest=digest, load=partial(decode, data, name)))
+        return {split: tuple(photos) for split, photos in chosen.items()}
 
     @property
     def files_to_fetch(self) -> int:

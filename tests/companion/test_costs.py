@@ -131,7 +131,7 @@ def test_every_network_keeps_height_and_width(name: str, size: tuple[int, int]):
 
 
 def test_a_field_wider_than_the_search_is_an_error():
-    with pytest.raises(ValueError, match=r"9 x 9.*\breach\b"):
+    with pytest.raises(ValueError, match=r"9 pixels.*\breach\b"):
         receptive_field(nn.Conv2d(1, 1, 9, padding=4).double(), reach=4)
     with pytest.raises(ValueError, match=r"\boutput\b"):
         receptive_field(lambda light: light * 0, reach=4)
