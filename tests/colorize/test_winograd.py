@@ -1,5 +1,7 @@
 """Winograd convolutions: nearly the colors of direct ones, where they are faster, and nowhere but in copies."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from colorlib import cli
 from colorlib.colorize import winograd
 from colorlib.colorize.colorizer import PhotoColorizer
-from colorlib.colorize.winograd import WinogradConv2d, fastest, with_fastest_convolution, with_winograd
+from colorlib.colorize.winograd import BAND_ROWS, WinogradConv2d, fastest, with_fastest_convolution, with_winograd
 from colorlib.colorizers import Colorizer, load_run
 from colorlib.model import NETWORKS, EncoderDecoder
 from colorlib.profiles import PROJECT
@@ -50,6 +52,38 @@ def test_small_pictures_are_colored(size: tuple[int, int]):
     assert network is not None
     with torch.inference_mode():
         assert torch.allclose(network(light), direct(light), atol=1e-4)
+
+
+@nnpack
+@pytest.mark.parametrize("height", [BAND_ROWS, BAND_ROWS + 1, 2 * BAND_ROWS, 3 * BAND_ROWS + 7])
+def test_bands_change_no_byte(height: int):
+    layer = WinogradConv2d(6, 5, 3, padding=1)
+    image = torch.randn(1, 6, height, 31)
+    with torch.inference_mode():
+        whole = torch._nnpack_spatial_convolution(image, layer.weight, layer.bias, 1, 1)
+        assert torch.equal(layer(image), whole)
+        assert torch.allclose(whole, nn.functional.conv2d(image, layer.weight, layer.bias, padding=1), atol=1e-4)
+
+
+@nnpack
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count resident memory differently")
+def test_the_workspace_is_a_fraction_of_the_layers():
+    """In a process of its own, as the thread keeps the workspace: the widest layer's input and output take 0.33 GB."""
+    script = (
+        "import resource, torch\n"
+        "from colorlib.colorize.winograd import WinogradConv2d\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "assert torch._nnpack_available()\n"
+        "with torch.inference_mode():\n"
+        "    layer, image = WinogradConv2d(128, 256, 3, padding=1), torch.rand(1, 128, 464, 464)\n"
+        "    layer(image[..., :8, :])\n"
+        "    before = peak()\n"
+        "    output = layer(image)\n"
+        "    print(peak() - before - output.nbytes)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert int(done.stdout) < 300e6
 
 
 @nnpack
