@@ -22,6 +22,7 @@ from colorlib.color import gray_rgb, lightness, to_bytes
 from colorlib.colorize.colorizer import PhotoColorizer, color_pixels
 from colorlib.colorize.image_file import (
     FORMATS,
+    LARGE,
     MAX_BLOCK,
     Picture,
     check_alpha,
@@ -46,8 +47,6 @@ ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "TIFF": ".tif"}
 """Format of a photograph -> ending of its copy on standard output; others are written as PNG."""
 GAP = 8
 """Pixels of white between the panels of a comparison."""
-LARGE = 10_000_000
-"""Pixels from which freed memory is returned to the system; smaller photographs reuse what the previous one freed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ Hints = Iterable[tuple[float, float, str] | Hint]
 MODELS = {name: PROJECT / "results" / name / "seed-0" for name in ("lightweight", "paper", "cpu")}
 """Networks by name, and their runs; the first is the default, the best one on held-out photographs."""
 TILE = 384
-"""Side in pixels of the tiles that photographs are colored in; a scan of 100 megapixels then needs below 1.5 GB."""
+"""Side in pixels of the tiles that photographs are colored in; a scan of 100 megapixels then takes below 1.2 GB."""
 
 
 def load_colorizer(

@@ -16,8 +16,18 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from colorlib.device import release_freed_memory
 from colorlib.files import write_with
-from colorlib.photos.decode import MAX_PIXELS, PILLOW_ERRORS, Pixels, StoredImage, open_image, open_regular, srgb_pixels
+from colorlib.photos.decode import (
+    MAX_PIXELS,
+    PILLOW_ERRORS,
+    Pixels,
+    StoredImage,
+    open_image,
+    open_regular,
+    row_strips,
+    srgb_pixels,
+)
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -72,6 +82,8 @@ PHOTOSHOP, IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
 """Start of the JPEG segment, and number of the resource in it, that hold IPTC records."""
 INCH, CENTIMETER = 2, 3
 """Values of the EXIF tag ResolutionUnit: dots per inch, dots per centimeter."""
+LARGE = 10_000_000
+"""Pixels from which freed memory is returned to the system; smaller photographs reuse what the previous one freed."""
 MAX_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 """Largest width and height in pixels of a format that has a limit."""
 MAX_BLOCK = {"JPEG": 65_500}
@@ -263,6 +275,10 @@ def check_alpha(path: Path) -> None:
 def write_picture(path: Path, picture: Picture) -> str | None:
     """Write a picture in the format of its file name: the whole file, or nothing.
 
+    Args:
+        path: the file.
+        picture: the picture; its pixels are used up (`take_pixels`).
+
     Returns:
         A note on tags that had to be left out, else None.
 
@@ -278,6 +294,11 @@ def write_picture(path: Path, picture: Picture) -> str | None:
 def encode_picture(file: BinaryIO, picture: Picture, path: Path) -> list[str]:
     """Write a picture into an open file in the format of a file name; return notes on tags that had to be left out.
 
+    Args:
+        file: the file.
+        picture: the picture; its pixels are used up (`take_pixels`).
+        path: the file name.
+
     Raises:
         ValueError: as `write_picture`.
     """
@@ -287,7 +308,7 @@ def encode_picture(file: BinaryIO, picture: Picture, path: Path) -> list[str]:
     if picture.alpha is not None:
         check_alpha(path)
     # Assemble pixels, tags and options
-    image = Image.fromarray(picture.pixels)
+    image = take_pixels(picture.pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
     exif = Image.Exif()
@@ -316,6 +337,23 @@ def encode_picture(file: BinaryIO, picture: Picture, path: Path) -> list[str]:
     # Write
     image.save(file, kind, **settings)
     return notes
+
+
+def take_pixels(pixels: Pixels) -> Image.Image:
+    """Move pixels into a Pillow image, strip by strip from the last rows, so that few of them are in memory twice.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 sRGB. An array that owns its memory is left with no rows: no view of it may be in use.
+    """
+    height, width = pixels.shape[:2]
+    image = Image.new("RGB", (width, height), None)  # not filled: the memory is taken as the strips are written
+    for rows in reversed(list(row_strips(height))):
+        image.paste(Image.fromarray(pixels[rows]), (0, rows.start))
+        if pixels.flags.owndata:
+            pixels.resize((rows.start, width, 3), refcheck=False)
+            if height * width >= LARGE:
+                release_freed_memory()
+    return image
 
 
 def _block_settings(kind: str, exif: Image.Exif | None, xmp: bytes, iptc: bytes) -> dict[str, object]:

@@ -63,8 +63,10 @@ PILLOW_ERRORS = (
     TypeError, ValueError, struct.error,
 )  # fmt: skip
 """Exceptions that Pillow raises for damaged files and for EXIF tags of the wrong type."""
-STRIP_ROWS = 512
-"""Rows of a picture that are converted at a time, to bound the memory of intermediate results."""
+STRIP_ROWS = 64
+"""Rows of a picture that are converted at a time, to bound the memory of intermediate results: with 512, libvips and
+its caller held 0.24 GB more of a JPEG that is 10,000 pixels wide, and were no faster.
+"""
 OPAQUE = 255
 SRGB_TOLERANCE = 2.0
 """Mean difference, in levels of 255 over a grid of colors, up to which a profile is sRGB's; its name says nothing. It
@@ -91,6 +93,7 @@ UNSUPPORTED = re.compile(
 )
 """Words in libvips' messages on a file that is whole, but uses what cannot be read."""
 TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda stored: stored,
     2: lambda stored: stored[:, ::-1],
     3: lambda stored: stored[::-1, ::-1],
     4: lambda stored: stored[::-1],
@@ -99,7 +102,9 @@ TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
     8: lambda stored: np.rot90(stored),
 }
-"""EXIF orientation -> the operation that turns the stored picture upright."""
+"""EXIF orientation -> the operation that turns the stored picture upright, as a view of it."""
+TURNED_BACK = {6: 8, 8: 6}
+"""EXIF orientation -> the one whose operation undoes it; others undo themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -592,9 +597,11 @@ def srgb_pixels(stored: StoredImage, *, strip_rows: int = STRIP_ROWS) -> tuple[P
         image, mode = _convert_deep(stored, stored.profile), "RGB"
     elif stored.profile is not None:
         transform = _transform(stored.profile, mode)
-    # Read, convert and collect strips of rows
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
-    alpha = None
+    # Read and convert strips of rows, and write them where they are upright
+    upright = np.empty((*stored.size[::-1], 3), dtype=np.uint8)
+    transparency = None
+    turn_back = TURNS[TURNED_BACK.get(stored.orientation, stored.orientation)]
+    pixels = turn_back(upright)
     try:
         region = pyvips.Region.new(image)
         for rows in row_strips(image.height, strip_rows):
@@ -604,15 +611,12 @@ def srgb_pixels(stored: StoredImage, *, strip_rows: int = STRIP_ROWS) -> tuple[P
             strip = _to_8_bits(samples).reshape(count, image.width, image.bands)
             pixels[rows] = _strip_to_srgb(strip[..., : len(mode)], mode, transform)
             if stored.has_alpha and strip[..., -1].min() != OPAQUE:
-                if alpha is None:
-                    alpha = np.full(pixels.shape[:2], OPAQUE, dtype=np.uint8)
-                alpha[rows] = strip[..., -1]
+                if transparency is None:
+                    transparency = np.full(upright.shape[:2], OPAQUE, dtype=np.uint8)
+                turn_back(transparency)[rows] = strip[..., -1]
     except pyvips.Error as error:
         raise _decode_error(stored.name, error) from error
-    if stored.orientation == 1:
-        return pixels, alpha
-    turn = TURNS[stored.orientation]
-    return np.ascontiguousarray(turn(pixels)), None if alpha is None else np.ascontiguousarray(turn(alpha))
+    return upright, transparency
 
 
 def _convert_deep(stored: StoredImage, profile: bytes) -> pyvips.Image:

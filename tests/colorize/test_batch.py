@@ -871,6 +871,31 @@ def test_what_to_expect_is_said_in_the_numbers_of_the_network(tmp_path: Path, ca
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count resident memory differently")
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_photograph_is_in_memory_once(orientation: int, tmp_path: Path):
+    """In processes of their own; the palette has no layers, whose memory depends on the tile alone."""
+    script = (
+        "import resource, sys\n"
+        "from colorlib import cli\n"
+        "assert cli.main(['colorize', sys.argv[1], '--like', sys.argv[2]]) == 0\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    (tmp_path / "like.png").write_bytes(encoded(smooth(60, 60)))
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = orientation
+    sides, peaks = (3400, 5000), []
+    for side in sides:
+        photo = tmp_path / f"{side}.jpg"
+        Image.fromarray(smooth(58, 34)).resize((side, side)).save(photo, exif=tags)
+        command = [sys.executable, "-c", script, str(photo), str(tmp_path / "like.png")]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, check=True)
+        peaks.append(int(done.stdout.split()[-1]))
+    # Pillow's image, from which the copy is written, takes four bytes a pixel
+    assert peaks[1] - peaks[0] < 4.5 * (sides[1] ** 2 - sides[0] ** 2)
+
+
+@pytest.mark.slow
 def test_from_a_shell_with_the_committed_weights(tmp_path: Path):
     (coffee,) = [photo for photo in open_photos("bundled", "test") if photo.name.endswith("coffee.png")]
     ImageOps.grayscale(Image.fromarray(coffee.load())).save(tmp_path / "coffee.png", dpi=(300, 300))

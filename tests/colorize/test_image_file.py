@@ -8,7 +8,8 @@ import pytest
 from helpers.pictures import noise, smooth
 from PIL import ExifTags, Image, ImageCms
 
-from colorlib.colorize.image_file import FORMATS, Picture, read_picture, write_picture
+from colorlib.colorize.image_file import FORMATS, Picture, read_picture, take_pixels, write_picture
+from colorlib.photos.decode import STRIP_ROWS
 
 TAKEN = "1962:07:14 10:30:00"
 LOSSLESS = (".png", ".tif")
@@ -139,7 +140,7 @@ def test_tags_too_long_for_a_format_are_left_out_with_a_note(tmp_path: Path):
     Image.fromarray(smooth(20, 30)).save(tmp_path / "old.png", exif=tags)
     picture = read_picture(tmp_path / "old.png")
     assert write_picture(tmp_path / "new.png", picture) is None
-    note = write_picture(tmp_path / "new.jpg", picture)
+    note = write_picture(tmp_path / "new.jpg", read_picture(tmp_path / "old.png"))
     assert note is not None
     assert "EXIF" in note
     assert "JPEG" in note
@@ -152,6 +153,16 @@ def test_a_resolution_per_centimeter_is_one_per_inch(tmp_path: Path):
     tags[ExifTags.Base.ResolutionUnit] = 3
     Image.fromarray(smooth(20, 30)).save(tmp_path / "old.webp", exif=tags)
     assert read_picture(tmp_path / "old.webp").dpi == pytest.approx((254, 254))
+
+
+def test_pixels_are_moved_not_copied():
+    for height in (1, STRIP_ROWS, 3 * STRIP_ROWS + 1):
+        pixels = smooth(height, 5)
+        expected, owned = pixels.copy(), pixels.copy()
+        assert np.array_equal(take_pixels(owned), expected)
+        assert owned.shape == (0, 5, 3)
+        assert np.array_equal(take_pixels(pixels[:, ::2]), expected[:, ::2]), "a view is copied"
+        assert np.array_equal(pixels, expected)
 
 
 def test_opaque_alpha_is_none(tmp_path: Path):
