@@ -140,6 +140,10 @@ def read_stored(stored: StoredImage, file: BinaryIO) -> Picture:
     notes = list(stored.notes)
     if damaged:
         notes.append("some of its EXIF tags are damaged and were left out")
+    if stored.is_uncalibrated:
+        notes.append(
+            "taken as sRGB, though its EXIF tags call its colors uncalibrated and no profile says which they are"
+        )
     if stored.depth == 16:
         notes.append("its 16 bits per sample became 8")
     return Picture(

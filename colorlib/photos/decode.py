@@ -122,6 +122,8 @@ class StoredImage:
     has_alpha: bool
     profile: bytes | None = None
     """ICC profile, embedded or made of what the file states otherwise."""
+    is_uncalibrated: bool = False
+    """EXIF tags say that its colors are not sRGB, and nothing says what they are; they are taken as sRGB."""
     orientation: int = 1
     """EXIF orientation, 1 to 8."""
     frames: int = 1
@@ -274,7 +276,8 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
     chunks: dict[bytes, bytes] = {}
     texts: dict[str, str] = {}
     tags: headers.Directory = {}
-    adobe_rgb = False
+    color_space = ""
+    is_srgb = False
     # Read what libvips does not: the pictures of a TIFF, the end of a JPEG, the gamma of a PNG
     if kind == "TIFF":
         tags, place, frames, whole_pages = _choose_picture(file)
@@ -283,7 +286,7 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
             options["fail_on"] = "error"
         alpha_samples = _check_tiff_samples(tags, name)
         orientation = int(tags.get(headers.ORIENTATION, (0,))[0])
-        adobe_rgb = headers.states_adobe_rgb(file)
+        color_space = headers.exif_color_space(file)
     elif kind == "JPEG":
         frames, dpi = headers.jpeg_pictures(file), headers.jpeg_dpi(file)
         if not _has_jpeg_end(file):
@@ -294,8 +297,9 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
         dpi = headers.png_dpi(chunks)
         if (stated := chunks.get(b"cICP")) and stated != b"\x01\x0d\x00\x01":
             raise ValueError(f"{name} states video colors (cICP {tuple(stated)}), not sRGB; export it as sRGB")
+        is_srgb = b"sRGB" in chunks or b"cICP" in chunks
     elif kind == "AVIF":
-        _check_avif_colors(file, name)
+        is_srgb = _check_avif_colors(file, name)
     # Open it
     file.seek(0)
     source = (
@@ -321,16 +325,19 @@ def _open_by_vips(file: BinaryIO, name: str, kind: str, max_pixels: int) -> Stor
             f"{name} has samples of another kind ({image.interpretation}, {image.format}); export it with 8 or 16 bits"
         )
     notes: tuple[str, ...] = ()
+    is_uncalibrated = False
     if profile is None:
-        adobe_rgb = adobe_rgb or headers.states_adobe_rgb(io.BytesIO(blobs.get("exif", b"").removeprefix(EXIF_START)))
-        profile, notes = _stated_profile(mode, tags, chunks, adobe_rgb=adobe_rgb)
+        exif = blobs.get("exif", b"").removeprefix(EXIF_START)
+        color_space = color_space or headers.exif_color_space(io.BytesIO(exif))
+        profile, notes = _stated_profile(mode, tags, chunks, adobe_rgb=color_space == "Adobe RGB")
+        is_stated = profile is not None or is_srgb or bool(notes)
+        is_uncalibrated = color_space == "uncalibrated" and mode != "CMYK" and not is_stated
     has_alpha = alpha_samples and image.bands > len(mode)
     image = image.extract_band(0, n=len(mode) + has_alpha) if image.bands > len(mode) + has_alpha else image
     stored = StoredImage(
         name=name, kind=kind, samples=image, mode=mode, has_alpha=has_alpha, profile=profile,
         orientation=orientation if orientation in TURNS else 1, frames=frames, metadata=blobs, texts=texts, dpi=dpi,
-        notes=notes,
-        keep_open=(source, whole, file),
+        notes=notes, is_uncalibrated=is_uncalibrated, keep_open=(source, whole, file),
     )  # fmt: skip
     return _with_usable_profile(stored)
 
@@ -441,8 +448,15 @@ def _with_jpeg_end(data: bytes, name: str, max_pixels: int) -> bytes:
     return ended[0]
 
 
-def _check_avif_colors(file: BinaryIO, name: str) -> None:
-    """Check that an AVIF states no wide or high-dynamic-range colors, which libvips does not convert."""
+def _check_avif_colors(file: BinaryIO, name: str) -> bool:
+    """Check that an AVIF states no wide or high-dynamic-range colors, which libvips does not convert.
+
+    Returns:
+        True if it states those of sRGB.
+
+    Raises:
+        ValueError: it states other colors.
+    """
     file.seek(0)
     _, found, box = file.read(1 << 16).partition(b"colrnclx")
     if found and len(box) >= 4:
@@ -451,6 +465,8 @@ def _check_avif_colors(file: BinaryIO, name: str) -> None:
             raise ValueError(
                 f"{name} states video colors (primaries {primaries}, transfer {transfer}), not sRGB; export it as sRGB"
             )
+        return bool(primaries == 1 and transfer == 13)
+    return False
 
 
 def _open_by_pillow(file: BinaryIO, name: str, max_pixels: int) -> StoredImage:

@@ -59,6 +59,8 @@ ORIENTATION, SAMPLES_PER_PIXEL, PLANAR, SUB_IFDS, INK_SET, EXTRA_SAMPLES, SAMPLE
 TRANSFER_FUNCTION, WHITE_POINT, PRIMARIES, EXIF_DIRECTORY = 301, 318, 319, 34665
 COLOR_SPACE, INTEROPERABILITY_DIRECTORY, INTEROPERABILITY_INDEX = 0xA001, 0xA005, 1
 """Tags of the EXIF directory, and of the one that it points to (EXIF 3.0)."""
+UNCALIBRATED = 0xFFFF
+"""Color space in the EXIF directory: not sRGB."""
 MPF_IMAGES = 0xB001
 """Number of pictures, in the directory of a JPEG's multi-picture segment."""
 TYPES = {
@@ -272,10 +274,12 @@ def png_profile(chunks: Mapping[bytes, bytes], *, gray: bool) -> bytes | None:
     return _gray_profile(curve) if gray else _rgb_profile([curve] * 3, places or SRGB_CHROMATICITIES)
 
 
-def states_adobe_rgb(file: BinaryIO) -> bool:
-    """Return True if EXIF tags state the color space Adobe RGB.
+def exif_color_space(file: BinaryIO) -> str:
+    """Return the color space that EXIF tags state: `Adobe RGB`, `uncalibrated`, or empty for sRGB or none.
 
-    Cameras state it by the interoperability index R03 (DCF 2.0), some programs by the color space 2.
+    Cameras state Adobe RGB by the interoperability index R03 (DCF 2.0), some programs by the color space 2. The color
+    space 65535, uncalibrated, says that it is not sRGB (Exif 2.32, ColorSpace); but libexif writes it into every new
+    block of tags.
 
     Args:
         file: a TIFF, or the EXIF block of another file from its TIFF header on.
@@ -285,8 +289,10 @@ def states_adobe_rgb(file: BinaryIO) -> bool:
         exif = _directory_at(file, pages[0], EXIF_DIRECTORY) if pages else {}
         index = _directory_at(file, exif, INTEROPERABILITY_DIRECTORY).get(INTEROPERABILITY_INDEX, ())
     except (struct.error, OverflowError, ValueError):  # damaged tags do not lose the photograph
-        return False
-    return exif.get(COLOR_SPACE) == (2,) or index[:3] == tuple(b"R03")
+        return ""
+    if exif.get(COLOR_SPACE) == (2,) or index[:3] == tuple(b"R03"):
+        return "Adobe RGB"
+    return "uncalibrated" if exif.get(COLOR_SPACE) == (UNCALIBRATED,) else ""
 
 
 def adobe_rgb_profile(*, gray: bool) -> bytes:

@@ -155,6 +155,16 @@ def test_a_resolution_per_centimeter_is_one_per_inch(tmp_path: Path):
     assert read_picture(tmp_path / "old.webp").dpi == pytest.approx((254, 254))
 
 
+def test_colors_that_are_called_uncalibrated_are_taken_as_srgb_with_a_note(tmp_path: Path):
+    for color_space in (1, 0xFFFF):
+        tags = Image.Exif()
+        tags[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: color_space}
+        Image.fromarray(smooth(20, 30)).save(tmp_path / "old.png", exif=tags)
+        picture = read_picture(tmp_path / "old.png")
+        assert np.array_equal(picture.pixels, smooth(20, 30))
+        assert any("uncalibrated" in note and "sRGB" in note for note in picture.notes) == (color_space == 0xFFFF)
+
+
 def test_pixels_are_moved_not_copied():
     for height in (1, STRIP_ROWS, 3 * STRIP_ROWS + 1):
         pixels = smooth(height, 5)

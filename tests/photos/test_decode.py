@@ -731,13 +731,17 @@ def test_adobe_rgb_stated_by_exif_tags_is_followed(kind: str, color_space: int, 
     data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index), **options)
     adobe = index == "R03" or color_space == 2
     assert is_close(decode(data, "x"), adobe_rgb_as_srgb(rgb) if adobe else rgb, 3)
+    assert open_image(io.BytesIO(data), "x").is_uncalibrated == (color_space == 0xFFFF and not adobe)
     # A color profile wins, and an sRGB chunk does
     data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index), icc_profile=SWAPPED, **options)
     swapped = decode(encoded(Image.fromarray(rgb), kind, icc_profile=SWAPPED, **options), "x")
     assert np.array_equal(decode(data, "x"), swapped)
+    assert not open_image(io.BytesIO(data), "x").is_uncalibrated
     if kind == "PNG":
         data = encoded(Image.fromarray(rgb), kind, exif=exif_of(color_space, index))
-        assert np.array_equal(decode(data[:33] + chunk(b"sRGB", b"\0") + data[33:], "x"), rgb)
+        data = data[:33] + chunk(b"sRGB", b"\0") + data[33:]
+        assert np.array_equal(decode(data, "x"), rgb)
+        assert not open_image(io.BytesIO(data), "x").is_uncalibrated
 
 
 @pytest.mark.parametrize("depth", [8, 16])
