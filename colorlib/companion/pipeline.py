@@ -83,7 +83,7 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
 
     def loss_curve() -> None:
         losses = read_baseline_losses(files(profile, "data")[1])
-        figures.loss_curve(runs, losses, *files(profile, "figure1"))
+        figures.loss_curve(runs, losses, files(profile, "figure1")[0])
 
     def examples() -> None:
         colorize, table = load_run(runs[0]), look_up(read_look_up_table(look_up_table_file(profile)))

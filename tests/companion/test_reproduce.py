@@ -264,6 +264,7 @@ def test_it_writes_the_files_that_the_readme_names(clone, reproduced):
         "results/smoke/per_image.csv",
         "results/smoke/report.html",
         "figures/smoke/figure1_loss_curve.png",
+        "figures/smoke/figure1_loss_curve.svg",
         "figures/smoke/figure2_portrait.png",
         "figures/smoke/figure3_coffee.png",
         "figures/smoke/figure3_rocket.png",
@@ -426,7 +427,7 @@ def test_a_notebook_alone_rebuilds_committed_files_in_a_scratch_folder_without_p
     for folder in ("results/paper", "figures/paper"):
         shutil.copytree(PROJECT / folder, clone / folder, dirs_exist_ok=True)
     made = {
-        "03_figure1": ["figures/paper/figure1_loss_curve.png"],
+        "03_figure1": ["figures/paper/figure1_loss_curve.png", "figures/paper/figure1_loss_curve.svg"],
         "04_figures2_3": [f"figures/paper/{example}.png" for example in EXAMPLES],
         "05_table1": ["results/paper/table1.csv", "results/paper/table1.md", "results/paper/per_image.csv"],
     }[name]

@@ -51,6 +51,7 @@ def test_files_lie_in_the_folders_of_the_profile(tmp_path: Path):
     assert files(profile, "scores", "figure1") == (
         tmp_path / "results/cpu/per_image.csv",
         tmp_path / "figures/cpu/figure1_loss_curve.png",
+        tmp_path / "figures/cpu/figure1_loss_curve.svg",
     )
     every = [path for name in FILES for path in files(profile, name)]
     assert len(set(every)) == len(every)

@@ -194,8 +194,12 @@ def invented_figure(path: Path) -> Illustration:
     Image.new("RGB", SIZES.get(path.stem, (1005, 280)), color).save(picture, "png")
     write_bytes(path, picture.getvalue())
     label = PICTURES[path.stem][1] if path.stem in PICTURES else ""
+    drawing = path.stem == "figure1_loss_curve"
+    if drawing:
+        write_text(path.with_suffix(".svg"), '<svg xmlns="http://www.w3.org/2000/svg"/>')
     return Illustration(
         path=path,
+        drawing=drawing,
         label=label,
         caption=f"The <caption> of {path.stem}.",
         alt=f"The contents & the numbers of {path.stem}.",

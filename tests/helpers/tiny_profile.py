@@ -49,7 +49,7 @@ def make_tiny_profile(root: Path) -> Profile:
     results = Results(profile)
     write_scores(results, rescore=True)
     table1(results)
-    figures.loss_curve([run], losses, *files(profile, "figure1"))
+    figures.loss_curve([run], losses, files(profile, "figure1")[0])
     figures.data_crops(profile.figures, 16)
     for name in EXAMPLES:
         figures.paper_example(name, load_run(run), look_up(read_look_up_table(table)), profile.figures)

@@ -3,7 +3,7 @@
 ```
 results/<profile>/sources.csv    a row per data set and method
 results/<profile>/sources.md     a row per data set, the errors of the methods in columns
-figures/<profile>/sources.png    the errors as a dot plot, with the paper's number as a line
+figures/<profile>/sources.png    (and .svg) the errors as a dot plot, with the paper's number as a line
 results/<profile>/train_test.md  sweep `train_test`: trained on each source, scored on each
 ```
 """
@@ -17,7 +17,15 @@ from matplotlib.figure import Figure
 
 from colorlib.colorizers import BASELINES
 from colorlib.companion import paper
-from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
+from colorlib.companion.artifacts.figures import (
+    PAPER,
+    REFERENCE,
+    TRAINING,
+    VALIDATION,
+    Illustration,
+    save_drawing,
+    style,
+)
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import compared_profiles, cross_dataset_scores, files
 from colorlib.companion.tables import (
@@ -50,10 +58,10 @@ MARKERS = {
 
 
 def write(results: Results) -> tuple[Table, Illustration]:
-    """Write sources.csv, sources.md and sources.png; returns the table and the figure."""
+    """Write the table and the figure in the files of `datasets`; returns both."""
     profile = results.profile
     table = as_table(error_rows(results), profile)
-    csv_path, markdown_path, _ = files(profile, "datasets")
+    csv_path, markdown_path, *_ = files(profile, "datasets")
     table.save(csv_path, markdown_path)
     return table, _dot_plot(table.data, profile)
 
@@ -207,10 +215,11 @@ def _dot_plot(data: pd.DataFrame, profile: Profile) -> Illustration:
         axes.set_xticklabels([f"{tick:g}" for tick in axes.get_xticks()])
         axes.minorticks_off()
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, handletextpad=0.2)
-        save(figure, path)
+        save_drawing(figure, path)
     return Illustration(
         path=path,
         figure=figure,
+        drawing=True,
         label="On which photographs?",
         caption=(
             "Mean squared error of the baselines and of the paper's network on the test photographs of each source. "

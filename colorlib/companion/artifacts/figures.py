@@ -57,6 +57,8 @@ class Illustration:
     """Plain text."""
     alt: str
     """Alternative text: the content of the figure for readers who cannot see it."""
+    drawing: bool = False
+    """Whether `save_drawing` wrote it, with an SVG file next to the PNG."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Numbers of the figure that the heading of its section in the report is computed from."""
     figure: Figure | None = field(default=None, compare=False)
@@ -73,6 +75,8 @@ class Illustration:
         """Display the figure in a notebook, 760 pixels wide, its caption below."""
         png = base64.b64encode(self.path.read_bytes()).decode("ascii")
         metadata: dict[str, Any] = {"alt": self.alt, "width": 760}
+        if self.drawing:
+            metadata["svg"] = self.path.with_suffix(".svg").name
         if self.numbers:
             metadata["numbers"] = dict(self.numbers)
         show_captioned("image/png", png, metadata, label=self.label, caption=self.caption)
@@ -95,6 +99,19 @@ def save(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def save_drawing(figure: Figure, path: Path) -> None:
+    """Write a figure that shows no photograph as PNG and, next to it, as SVG: the same bytes each time.
+
+    Letters are outlines in the SVG: few machines have the font, and another one would not fit its place.
+    """
+    save(figure, path)
+    buffer = io.BytesIO()
+    # Without the date and the version of Matplotlib; identifiers are hashes with the salt of `SETTINGS`
+    metadata = {"Date": None, "Creator": None}
+    figure.savefig(buffer, format="svg", metadata=metadata, bbox_inches="tight", pad_inches=0.05)
+    write_bytes(path.with_suffix(".svg"), buffer.getvalue())
+
+
 # Figure 1
 
 
@@ -104,7 +121,7 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
     Args:
         runs: the run directories, one per seed; with several, the mean is drawn with a band of one standard deviation.
         baselines: losses of the baselines on the validation crops.
-        path: the PNG file.
+        path: the PNG file; the SVG file lies next to it.
     """
     histories = [Run(run).history() for run in runs]
     epochs = np.array([row["epoch"] for row in histories[0]])
@@ -146,13 +163,14 @@ def loss_curve(runs: Sequence[Path], baselines: Mapping[str, float], path: Path)
             "validation": (float(validation.mean(0)[-1]), VALIDATION),
         }
         _label_ends(axes, labels, last * 1.015)
-        save(figure, path)
+        save_drawing(figure, path)
     seeds = f"{len(runs)} seeds, band: one standard deviation" if len(runs) > 1 else "one seed"
     reference = ", ".join(f"{name} {value:.4f}" for name, value in baselines.items())
     final = f"{training.mean(0)[-1]:.4f} in training and {validation.mean(0)[-1]:.4f} in validation"
     return Illustration(
         path=path,
         figure=figure,
+        drawing=True,
         label="Figure 1.",
         caption=(
             f"Loss over {len(epochs)} epochs ({updates:,} updates; {seeds}). Training: mean over the epoch's augmented "

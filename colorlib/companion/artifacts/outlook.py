@@ -3,7 +3,7 @@
 ```
 results/<profile>/outlook.csv    a row per point and method: scores, and their change against the paper's method
 results/<profile>/outlook.md     the same as a table
-figures/<profile>/outlook.png    the change in PSNR of each point, seed by seed
+figures/<profile>/outlook.png    (and .svg) the change in PSNR of each point, seed by seed
 ```
 """
 
@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from colorlib.companion.artifacts.figures import PAPER, REFERENCE, TRAINING, VALIDATION, Illustration, save, style
+from colorlib.companion.artifacts.figures import (
+    PAPER,
+    REFERENCE,
+    TRAINING,
+    VALIDATION,
+    Illustration,
+    save_drawing,
+    style,
+)
 from colorlib.companion.steps import baselines_on_validation, files
 from colorlib.companion.sweeps.spec import sweep_file, with_trained
 from colorlib.companion.sweeps.summary import (
@@ -46,7 +54,7 @@ CHANGES = {
 
 
 def write(profile: Profile, sweep: str = "outlook", reference: str = "paper") -> tuple[Table, Illustration]:
-    """Write outlook.csv, outlook.md and outlook.png of the finished points; returns the table and the figure.
+    """Write the table and the figure of the finished points in the files of `outlook`; returns both.
 
     Args:
         profile: the profile of the sweep.
@@ -59,7 +67,7 @@ def write(profile: Profile, sweep: str = "outlook", reference: str = "paper") ->
         counts = dict.fromkeys(("seeds", "paired seeds", "updates", "images"), "Int64")  # integers although some miss
         data = pd.concat([baselines, data], ignore_index=True).astype(counts)
     table = comparison_table(data, profile, sweep, reference)
-    csv_path, markdown_path, _ = files(profile, "outlook")
+    csv_path, markdown_path, *_ = files(profile, "outlook")
     table.save(csv_path, markdown_path)
     return table, _dot_plot(table.data, differences(rows, reference), profile, reference)
 
@@ -198,12 +206,13 @@ def _dot_plot(data: pd.DataFrame, changes: pd.DataFrame, profile: Profile, refer
         axes.set(yticks=range(len(names)), yticklabels=names, ylim=(max(len(names), 1) - 0.5, -0.5))
         axes.set_xlabel(f"change in PSNR of MSE against {reference} (dB)")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, handletextpad=0.2)
-        save(figure, path)
+        save_drawing(figure, path)
     counts = sorted(set(data.loc[data["point"].isin(names), "paired seeds"])) or [0]
     seeds = f"{' to '.join(dict.fromkeys(map(str, (counts[0], counts[-1]))))} seed{'' if counts[-1] == 1 else 's'}"
     return Illustration(
         path=path,
         figure=figure,
+        drawing=True,
         label="The outlook, one change at a time.",
         caption=(
             f"Change in the PSNR of the pooled MSE against the point {reference}, on {seeds}. Circles: network output "

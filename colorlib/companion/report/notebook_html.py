@@ -34,7 +34,7 @@ class CaptionedOutput:
     """A figure or table of an executed notebook."""
 
     body: str
-    """HTML: an `img`, or a table in the region that it scrolls in."""
+    """HTML: an `img`, or a drawing or table in the region that it scrolls in."""
     label: str
     """Start of the caption, for example `Figure 1.`; may be empty."""
     caption: str
@@ -43,6 +43,8 @@ class CaptionedOutput:
     """Alternative text of a figure."""
     png: bytes = b""
     """The file of a figure."""
+    svg: str = ""
+    """Name of the SVG file of a drawing."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Numbers of a figure, for the heading of its section."""
 
@@ -50,11 +52,16 @@ class CaptionedOutput:
         """Return an HTML `figure` with the caption."""
         return _figure(self.body, caption_html(self.label, self.caption))
 
-    def short_figure(self) -> str:
-        """Return an HTML `figure` with the first sentence of a long caption; of a table, without intervals."""
+    def short_figure(self, folder: str = "") -> str:
+        """Return an HTML `figure` with the first sentence of a long caption; of a table, without intervals.
+
+        Args:
+            folder: address of the folder of the SVG files, to link that of a drawing; empty for no link.
+        """
         first, _ = self._caption_parts()
         table = re.search(r"<table.*</table>", self.body, flags=re.DOTALL)
-        return _figure(compact_table(table[0]) if table else self.body, caption_html(self.label, first))
+        link = f' <a href="{folder}/{self.svg}">SVG</a>' if self.svg and folder else ""
+        return _figure(compact_table(table[0]) if table else self.body, caption_html(self.label, first) + link)
 
     def details(self) -> str:
         """Return what `short_figure` leaves out, as HTML: the table with its intervals, the rest of the caption."""
@@ -147,8 +154,11 @@ def _picture(output: "NotebookNode", where: str) -> CaptionedOutput:
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(metadata["alt"])}" '
         f'width="{shown}" height="{round(shown * height / width)}">'
     )
+    # The letters of a drawing cannot be read when it is much smaller: it scrolls instead
+    drawing = metadata.get("svg", "")
     return CaptionedOutput(
-        body=body,
+        body=scroll_region(body, "Figure: " + _first_words(metadata["caption"])) if drawing else body,
+        svg=drawing,
         label=label,
         caption=metadata["caption"],
         alt=metadata["alt"],

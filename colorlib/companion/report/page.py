@@ -206,11 +206,12 @@ def _section(results: Results, step: Step, claims: Sequence[Mapping[str, Any]]) 
     first = next((table for table in tables if f">{NETWORK}</th>" in table.body), tables[0] if tables else None)
     shown = [output for output in notebook.outputs if output.png or output is first]
     details = [output.details() if output in shown else output.figure() for output in notebook.outputs]
+    folder = os.path.relpath(results.profile.figures, results.profile.results)
     return Section(
         anchor=_anchor(step),
         name=notebook.title,
         finding=finding(results, step.notebook, notebook),
-        figures=[output.short_figure() for output in shown],
+        figures=[output.short_figure(folder) for output in shown],
         details=[notebook.introduction, *filter(None, details)],
         step=step,
         claims=claims,

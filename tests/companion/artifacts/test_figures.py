@@ -32,7 +32,8 @@ def test_the_loss_curve_is_drawn_the_same_each_time(tmp_path: Path, epochs: int,
     runs = [write_history(tmp_path / f"seed-{seed}", epochs, 0.007 + 0.0002 * seed) for seed in range(seeds)]
     shown = figures.loss_curve(runs, BASELINES, tmp_path / "a.png")
     figures.loss_curve(runs, BASELINES, tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    for suffix in (".png", ".svg"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
     for column in ("training_loss", "validation_loss"):
         assert f"{np.mean([Run(run).history()[-1][column] for run in runs]):.4f}" in shown.alt
     assert all(f"{name} {error:.4f}" in shown.alt for name, error in BASELINES.items())
@@ -44,6 +45,20 @@ def test_the_loss_curve_is_drawn_the_same_each_time(tmp_path: Path, epochs: int,
     assert re.findall(r"[\d.]+%", shown.caption) == spread
     assert shown.caption == shown.caption.strip()
     assert shown.label == "Figure 1."
+
+
+def test_the_svg_file_needs_no_font_and_follows_the_numbers_alone(tmp_path: Path):
+    run = write_history(tmp_path / "seed-0", 5, 0.007)
+    shown = figures.loss_curve([run], BASELINES, tmp_path / "a.png")
+    drawn = (tmp_path / "a.svg").read_text()
+    assert shown.drawing
+    assert outputs_of(shown)[0].metadata["image/png"]["svg"] == "a.svg"
+    for unwanted in ("<text", "font-family", "<image", "<dc:date", "Matplotlib v"):
+        assert unwanted not in drawn
+    for color in (figures.TRAINING, figures.VALIDATION):
+        assert color in drawn
+    figures.loss_curve([run], {name: error * 1.001 for name, error in BASELINES.items()}, tmp_path / "b.png")
+    assert (tmp_path / "b.svg").read_text() != drawn
 
 
 def test_the_loss_curve_holds_both_curves(tmp_path: Path):

@@ -129,6 +129,21 @@ def test_wide_tables_scroll_by_keyboard(opened):
     assert box["x"] + box["width"] <= 360
 
 
+LETTER = 9 / 72 * 200
+"""Height in pixels of the 9 points of a drawing's letters, in its PNG of 200 dots per inch."""
+
+
+@pytest.mark.parametrize("name", ["report.html", "notebooks/03_figure1.html"])
+@pytest.mark.parametrize("width", [360, 400, 768, 1280])
+def test_the_letters_of_a_drawing_can_be_read_at_any_width(opened, name, width):
+    page = opened(name, width=width)
+    region = page.get_by_role("region", name=re.compile(r"^Figure: .*figure1_loss_curve"))
+    shown = region.locator("img").evaluate("image => image.clientWidth / image.naturalWidth")
+    assert shown * LETTER > 11
+    assert region.evaluate("region => region.scrollWidth > region.clientWidth") == (width < 700)
+    assert region.evaluate("region => region.clientWidth") <= width
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_keyboard_reaches_everything_in_order(opened, width):
     page = opened("report.html", width=width)

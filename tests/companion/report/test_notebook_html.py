@@ -63,6 +63,19 @@ def test_figures_and_tables_are_read_with_the_words_of_their_metadata(tmp_path):
     assert read.numbers == {"gray input": 18.62}
 
 
+def test_a_drawing_scrolls_and_its_svg_file_is_linked_where_its_folder_is_known(tmp_path):
+    picture = invented_figure(tmp_path / "x.png")
+    (photographs,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(picture))).outputs
+    assert 'class="scroll"' not in photographs.body
+    assert "svg" not in photographs.short_figure("../figures")
+    drawn = replace(picture, drawing=True)
+    (drawing,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(drawn))).outputs
+    assert 'class="scroll" role="region" tabindex="0" aria-label="Figure: The &lt;caption&gt; of x."' in drawing.body
+    assert photographs.body in drawing.body
+    assert drawing.short_figure("../figures").count('<a href="../figures/x.svg">SVG</a></figcaption>') == 1
+    assert "<a " not in drawing.short_figure() + drawing.figure()
+
+
 def test_long_captions_and_intervals_are_folded(tmp_path):
     data = pd.DataFrame([{"method": "network", "MSE": 0.00731, "MSE low": 0.0064, "MSE high": 0.0083}])
     caption = "What to see, in Sec. III. In brackets: an interval. " + "How it was measured. " * 20

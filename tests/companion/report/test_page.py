@@ -323,8 +323,11 @@ def test_headings_links_and_pictures_are_complete(profile, judgement):
     assert len(set(page.ids)) == len(page.ids)
     for link in page.links:
         notebook = re.fullmatch(r"notebooks/(\w+(?:-\d+)?)\.html", link)
-        assert link[1:] in page.ids if link.startswith("#") else notebook or link in OUTSIDE, link
+        drawing = link == "../../figures/cpu/figure1_loss_curve.svg"
+        assert link[1:] in page.ids if link.startswith("#") else notebook or drawing or link in OUTSIDE, link
+        assert not drawing or (profile.results / link).is_file()
         assert not notebook or (profile.results / "notebooks" / f"{notebook[1]}.ipynb").is_file(), link
+    assert len([link for link in page.links if link.endswith(".svg")]) == 1, "of drawings, not of photographs"
     linked = {link[1:] for link in page.links if link.startswith("#")}
     assert {"verdicts", "figure1", "figures2_3", "table1", "open", "provenance", "notebooks"} <= linked
     for picture in page.pictures:

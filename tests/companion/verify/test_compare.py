@@ -18,7 +18,7 @@ def compare_texts(folder: Path, one: str, other: str, *, suffix: str = ".csv") -
 
 
 def test_equal_bytes_pass(tmp_path: Path):
-    for suffix in (".csv", ".json", ".md", ".png"):
+    for suffix in (".csv", ".json", ".md", ".png", ".svg"):
         assert compare_texts(tmp_path, "x", "x", suffix=suffix).outcome == Outcome.PASSED
 
 
@@ -36,6 +36,9 @@ def test_the_place_of_a_difference_is_named(tmp_path: Path):
     assert re.search(r"\brow 1\b.*\ba\b.*'x'.*'y'", text)
     lines = compare_texts(tmp_path, "one\ntwo\n", "one\n2\n", suffix=".md").detail
     assert re.search(r"\bline 2\b.*'two'.*'2'", lines)
+    drawn = compare_texts(tmp_path, "M 1.0 2.0\nL 3.0 4.0\n", "M 1.0 2.0\nL 3.0 4.000001\n", suffix=".svg")
+    assert drawn.outcome == Outcome.DIFFERS
+    assert re.search(r"\bline 2\b.*\b4\.0\b.*\b4\.000001\b", drawn.detail)
     longer = compare_texts(tmp_path, "one\n", "one\ntwo\n", suffix=".md").detail
     assert re.findall(r"\d", longer) == ["1", "2"]
 

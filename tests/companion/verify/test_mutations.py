@@ -171,6 +171,7 @@ OUTPUTS = [
     Mutation("number of table1.md", "table1.md", digit),
     Mutation("pooled metric", "seed-0/metrics.json", change_digit),
     Mutation("Figure 1", "figures/figure1_loss_curve.png", add_mark),
+    Mutation("Figure 1 as SVG", "figures/figure1_loss_curve.svg", partial(change_digit, pattern=r"L \d+\.\d{6}")),
     Mutation("data crops", "figures/data_crops.png", add_mark),
     Mutation("number of the report", "report.html", digit),
     Mutation("page of a notebook", "notebooks/05_table1.html", digit),

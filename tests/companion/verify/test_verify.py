@@ -46,7 +46,7 @@ def test_results_that_the_code_makes_pass(copy: Profile):
     assert [verify.terminal(check) for check in found if check.outcome != Outcome.PASSED] == []
     subjects = " ".join(check.subject for check in found)
     tables = ("table1.csv", "table1.md", "per_image.csv", "claims.json", "verdicts.md", "metrics.json")
-    pictures = ("figure1_loss_curve.png", "figure2_portrait.png", "data_crops.png")
+    pictures = ("figure1_loss_curve.png", "figure1_loss_curve.svg", "figure2_portrait.png", "data_crops.png")
     for name in (*tables, *pictures, "weights.safetensors", "history.csv", "epoch-001"):
         assert name in subjects
 
@@ -70,6 +70,7 @@ OUTPUTS: dict[str, Callable[[Path], None]] = {
     "results/tiny/seed-0/metrics.json": change_digit,
     "results/tiny/claims.json": lambda path: change_digit(path, r"0\.\d{6,}"),
     "figures/tiny/figure1_loss_curve.png": add_stroke,
+    "figures/tiny/figure1_loss_curve.svg": lambda path: change_digit(path, r"L \d+\.\d{6}"),
     "figures/tiny/figure2_portrait.png": add_stroke,
 }
 """Files that are computed from others -> a change of them."""
@@ -155,7 +156,8 @@ def test_results_of_sweeps_are_rebuilt_from_their_points(
     manifest.write_text("\n".join(lines) + "\n")
     found = {check.subject: check.outcome for check in verify.rebuilt(copy, tmp_path / "scratch")}
     table = "results/tiny/sweeps/outlook/summary.csv"
-    made = (table, "results/tiny/outlook.csv", "results/tiny/outlook.md", "figures/tiny/outlook.png")
+    made = (table, *(f"results/tiny/outlook.{kind}" for kind in ("csv", "md")))
+    made += tuple(f"figures/tiny/outlook.{kind}" for kind in ("png", "svg"))
     assert {found[name] for name in made} == {Outcome.PASSED}
 
     change_digit(copy.results / "outlook.csv", r"0\.\d{3}")
