@@ -49,7 +49,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "published": ("results/peers.csv", "results/peers.md"),
     "pixels": ("results/pixels.csv", "results/pixels.json"),
     "hint_scores": ("results/hints.csv", "results/hints.json"),
-    "hints": ("results/hints.md", "figures/hints.png"),
+    "hints": ("results/hints.md", "figures/hints.png", "figures/hints.svg"),
     "hint_examples": ("figures/photographs.png",),
     "outlook": ("results/outlook.csv", "results/outlook.md", "figures/outlook.png", "figures/outlook.svg"),
     "lightweight": ("results/contest.md",),

@@ -21,6 +21,7 @@ from colorlib.companion.artifacts.hints import (
     BUNDLED,
     COUNTS,
     GRAY,
+    LEVIN,
     METHODS,
     NEAREST,
     NETWORKS,
@@ -30,11 +31,14 @@ from colorlib.companion.artifacts.hints import (
     comparisons,
     draw_hints,
     gain_tables,
+    halved,
     hint_examples,
     level_tables,
+    levin,
     measure_hints,
     measure_photo,
     nearest_hint,
+    neighbor_equations,
     read_errors,
     true_hint,
     write,
@@ -83,12 +87,74 @@ def test_the_nearest_hint_fills_its_cell():
     assert (filled[:, :, 10:] == hints.ab[1][:, None, None]).all()
 
 
+def authors_equations(light: np.ndarray) -> np.ndarray:
+    """The matrix that the authors' code builds without scribbles, pixel by pixel: L in [0, 1], pixels by rows."""
+    height, width = light.shape
+    matrix = np.eye(light.size)
+    for row in range(height):
+        for column in range(width):
+            own = light[row, column]
+            places = [
+                (i, j)
+                for i in range(max(row - 1, 0), min(row + 2, height))
+                for j in range(max(column - 1, 0), min(column + 2, width))
+                if (i, j) != (row, column)
+            ]
+            values = np.array([light[place] for place in places])
+            spread = 0.6 * np.mean((np.append(values, own) - np.append(values, own).mean()) ** 2)
+            spread = max(spread, -np.min((values - own) ** 2) / np.log(0.01), 2e-6)
+            weights = np.exp(-((values - own) ** 2) / spread)
+            for (i, j), weight in zip(places, weights / weights.sum(), strict=True):
+                matrix[row * width + column, i * width + j] = -weight
+    return matrix
+
+
+def test_the_equations_of_levin_are_those_of_the_authors_code():
+    light = lightness(torch.from_numpy(smooth(7, 9)).permute(2, 0, 1))[0]
+    light[2:5, 3:7] = 50.0  # all alike: the smallest spread counts
+    assert neighbor_equations(light).toarray() == pytest.approx(authors_equations(light.double().numpy() / 100))
+
+
+def test_levin_keeps_the_hints_and_solves_every_other_equation():
+    pixels = torch.from_numpy(smooth(21, 32)).permute(2, 0, 1)
+    small = halved(lightness(pixels))
+    assert small.shape == (11, 16)
+    assert small[1, 2] == pytest.approx(lightness(pixels)[0, 2:4, 4:6].mean())
+    hints = place_hints(check_hints([(0.2, 0.5, "#c03020"), (0.9, 0.2, "#2040c0")]), pixels)
+    # Rows 7-13 and columns 3-9 are under the first hint, rows 1-7 and columns 25-31 under the second
+    system, colors = authors_equations(small.double().numpy() / 100), np.zeros((11 * 16, 2))
+    for ab, rows, columns in zip(hints.ab, ((3, 7), (0, 4)), ((1, 5), (12, 16)), strict=True):
+        for at in (row * 16 + column for row in range(*rows) for column in range(*columns)):
+            system[at], colors[at] = np.eye(11 * 16)[at], ab
+    expected = torch.from_numpy(np.linalg.solve(system, colors).T.reshape(1, 2, 11, 16).copy())
+    enlarged = torch.nn.functional.interpolate(expected, scale_factor=2, mode="bilinear")[0, :, :21]
+    found = levin(neighbor_equations(small), hints)
+    assert found.shape == (2, 21, 32)
+    assert found.numpy() == pytest.approx(enlarged.numpy(), abs=1e-8)
+    assert found[:, 10, 6].tolist() == pytest.approx(hints.ab[0].tolist())
+    assert found[:, 4, 28].tolist() == pytest.approx(hints.ab[1].tolist())
+
+
+def test_levin_stops_at_edges_of_lightness_and_one_hint_is_everywhere():
+    """A dark and a light half with a hint each, the second far from most of its half: each half has its color."""
+    pixels = torch.full((3, 40, 60), 60, dtype=torch.uint8)
+    pixels[:, :, 20:] = 200
+    hints = check_hints([(0.1, 0.5, "#402020"), (0.4, 0.5, "#c0c0ff")])
+    equations = neighbor_equations(halved(lightness(pixels)))
+    first, second = place_hints(hints, pixels).ab
+    found = levin(equations, place_hints(hints, pixels))
+    assert (found[:, :, :18] - first[:, None, None]).abs().max() < 1
+    assert (found[:, :, 22:] - second[:, None, None]).abs().max() < 1
+    alone = levin(equations, place_hints(hints[:1], pixels))
+    assert (alone - first[:, None, None]).abs().max() < 1e-6
+
+
 def test_rows_of_a_photograph():
     """A gray stub in place of the networks has the scores of gray; more true hints bring a photograph nearer."""
     pixels = smooth(48, 64)
     names = [(name, seed) for name in module.NETWORKS for seed in (0, 1)]
     rows = measure_photo(photo(pixels), dict.fromkeys(names, gray_rgb))
-    assert len(rows) == (2 + len(names)) * len(COUNTS)
+    assert len(rows) == (3 + len(names)) * len(COUNTS)
     found = {(row.method, row.seed, row.hints): row for row in rows}
     truth = torch.from_numpy(pixels).permute(2, 0, 1)
     gray = mse((gray_rgb(lightness(truth)) * 255).round().to(torch.uint8), truth)
@@ -97,10 +163,13 @@ def test_rows_of_a_photograph():
         for name, seed in names:
             assert found[name, seed, count].mse == pytest.approx(of_gray.mse, rel=1e-3)
         if count == 0:
-            assert of_gray.mse == found[NEAREST, None, 0].mse == pytest.approx(gray, rel=1e-3)
+            assert of_gray.mse == found[NEAREST, None, 0].mse == found[LEVIN, None, 0].mse
+            assert of_gray.mse == pytest.approx(gray, rel=1e-3)
             assert of_gray.psnr == pytest.approx(psnr_of(gray), rel=1e-3)
     assert found[GRAY, None, 20].mse < 0.5 * gray
     assert found[NEAREST, None, 20].mse < 0.5 * gray
+    assert found[LEVIN, None, 20].mse < 0.5 * gray
+    assert found[LEVIN, None, 1].mse == pytest.approx(found[NEAREST, None, 1].mse, rel=1e-3), "one color everywhere"
 
 
 def invented(factors: dict[int, float], images: int = 12) -> list[HintRow]:
@@ -110,7 +179,7 @@ def invented(factors: dict[int, float], images: int = 12) -> list[HintRow]:
     return [
         HintRow(method=method, seed=seed, hints=count, photograph=str(number), mse=error, psnr=psnr_of(error))
         for method in METHODS
-        for seed in ((None,) if method in (GRAY, NEAREST) else (0, 1, 2))
+        for seed in ((0, 1, 2) if method in NETWORKS else (None,))
         for count in COUNTS
         for number, error in enumerate(errors * factors.get(count, 1.0) * random.uniform(0.99, 1.01, images))
     ]
@@ -154,6 +223,23 @@ def test_the_number_of_hints_that_replaces_a_network(factors: dict[int, float], 
     assert Errors.of(invented(factors)).hints_instead_of("paper") == count
 
 
+def test_which_way_to_spread_hints_is_better_follows_from_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    profile, _ = stand_in(monkeypatch, tmp_path)
+    monkeypatch.setattr(module, "read_errors", lambda profile: Errors.of(rows))
+    factors = {2: 0.5, 5: 0.5, 20: 2.0}
+    rows = [
+        replace(row, mse=row.mse * (factors.get(row.hints, 1.0) if row.method == LEVIN else 1.0))
+        for row in invented({}, images=40)
+    ]
+    for sentence, other in zip(comparisons(profile)[-2:], (GRAY, "lightweight"), strict=True):
+        assert other in sentence
+        assert ": better with 2, 5; undecided with 1, 10; worse with 20 (" in sentence
+        gain = Errors.of(rows).gain("PSNR of MSE", (LEVIN, 20), (other, 20))
+        assert f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] dB with 20" in sentence
+    rows = [replace(row, mse=row.mse * (0.9 if row.method == LEVIN else 1.0)) for row in invented({}, images=40)]
+    assert all("worse" not in sentence for sentence in comparisons(profile)[-2:])
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, root: Path) -> tuple[Profile, list[str]]:
     """A profile whose networks are stubs, and the names of the photographs as they are measured."""
     profile, loaded = replace(load_profile("lightweight"), root=root), []
@@ -191,10 +277,18 @@ def test_an_interrupted_measurement_goes_on(tmp_path: Path, monkeypatch: pytest.
     assert list(measure_hints(profile, device=device)) == [(2, 4), (3, 4), (4, 4)]
     assert sorted(loaded) == list("abcd"), "each once"
     assert [path.read_bytes() for path in files(profile, "hint_scores", "hints")] == whole
+    # By an earlier version, which lacked a method
+    table = files(profile, "hint_scores")[0]
+    earlier = [line for line in table.read_text().splitlines(keepends=True) if not line.startswith(LEVIN)]
+    write_text(table, "".join(earlier))
+    assert next(measure_hints(profile, device=device)) == (0, 4)
+    assert list(measure_hints(profile, device=device))[-1] == (4, 4)
+    assert sorted(loaded) == sorted("abcd" * 2)
+    assert [path.read_bytes() for path in files(profile, "hint_scores", "hints")] == whole
     # Of other weights
     write_text(profile.run(0) / "weights.safetensors", "others")
     assert list(measure_hints(profile, at_most=1, device=device)) == [(0, 1), (1, 1)]
-    assert len(loaded) == 5
+    assert len(loaded) == 9
 
 
 def test_the_tables_and_the_figure_are_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
