@@ -59,6 +59,8 @@ class Illustration:
     """Alternative text: the content of the figure for readers who cannot see it."""
     drawing: bool = False
     """Whether `save_drawing` wrote it, with an SVG file next to the PNG."""
+    chart: bool = False
+    """Whether a chart stands among its photographs: as a drawing it scrolls where it would be too small to read."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Numbers of the figure that the heading of its section in the report is computed from."""
     figure: Figure | None = field(default=None, compare=False)
@@ -77,6 +79,8 @@ class Illustration:
         metadata: dict[str, Any] = {"alt": self.alt, "width": 760}
         if self.drawing:
             metadata["svg"] = self.path.with_suffix(".svg").name
+        if self.chart:
+            metadata["chart"] = True
         if self.numbers:
             metadata["numbers"] = dict(self.numbers)
         show_captioned("image/png", png, metadata, label=self.label, caption=self.caption)

@@ -509,6 +509,7 @@ def averaged_colors(
             path=path,
             figure=figure,
             data=pd.DataFrame({"a": similar.colors[:, 0], "b": similar.colors[:, 1], "distance": similar.distances}),
+            chart=True,
             label="Averaged colors.",
             caption=(
                 f"From each of {len(similar.colors)} training photographs of "

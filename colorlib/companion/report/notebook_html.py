@@ -34,7 +34,7 @@ class CaptionedOutput:
     """A figure or table of an executed notebook."""
 
     body: str
-    """HTML: an `img`, or a drawing or table in the region that it scrolls in."""
+    """HTML: an `img`, or a chart or table in the region that it scrolls in."""
     label: str
     """Start of the caption, for example `Figure 1.`; may be empty."""
     caption: str
@@ -154,11 +154,13 @@ def _picture(output: "NotebookNode", where: str) -> CaptionedOutput:
         f'<img src="data:image/png;base64,{data}" alt="{html.escape(metadata["alt"])}" '
         f'width="{shown}" height="{round(shown * height / width)}">'
     )
-    # The letters of a drawing cannot be read when it is much smaller: it scrolls instead
-    drawing = metadata.get("svg", "")
+    # The letters of a chart cannot be read when it is much smaller: it scrolls instead
+    svg = metadata.get("svg", "")
+    if svg or "chart" in metadata:
+        body = scroll_region(body, "Figure: " + _first_words(metadata["caption"]))
     return CaptionedOutput(
-        body=scroll_region(body, "Figure: " + _first_words(metadata["caption"])) if drawing else body,
-        svg=drawing,
+        body=body,
+        svg=svg,
         label=label,
         caption=metadata["caption"],
         alt=metadata["alt"],

@@ -188,6 +188,7 @@ def test_figures_name_epochs_and_colors(exploration, tmp_path):
     assert re.search(r"\b2 training\b.* a test\b", averaged.caption)
     assert f"{averaged.numbers['chroma of the mean']:.0f}" in averaged.caption
     assert averaged.numbers["chroma of the mean"] <= averaged.numbers["mean chroma"]
+    assert averaged.chart, "its letters stay readable on narrow screens"
     for path in (by_epoch.path, averaged.path):
         with Image.open(path) as figure:
             assert figure.width > 800

@@ -74,6 +74,9 @@ def test_a_drawing_scrolls_and_its_svg_file_is_linked_where_its_folder_is_known(
     assert photographs.body in drawing.body
     assert drawing.short_figure("../figures").count('<a href="../figures/x.svg">SVG</a></figcaption>') == 1
     assert "<a " not in drawing.short_figure() + drawing.figure()
+    (chart,) = read_notebook(notebook_of(tmp_path / "09.ipynb", *outputs_of(replace(picture, chart=True)))).outputs
+    assert chart.body == drawing.body
+    assert "<a " not in chart.short_figure("../figures")
 
 
 def test_long_captions_and_intervals_are_folded(tmp_path):
