@@ -69,7 +69,7 @@ lab: setup ## JupyterLab on notebooks/, explore.ipynb first (LAB='--no-browser',
 reproduce: setup ## train, draw the figures and tables, build the report
 	@$(RUN) reproduce $(OPTIONS)
 
-verify: setup ## check that the committed results still follow from the code (RETRAIN=1: retrain; QUICK=1: under a minute)
+verify: setup ## check that the committed results still follow from the code (RETRAIN=1: retrain; QUICK=1: half a minute)
 	@$(RUN) verify $(if $(filter-out auto,$(PROFILE)),--profile $(call quote,$(PROFILE))) $(if $(RETRAIN),--retrain) $(if $(QUICK),--quick)
 
 ## one result, from the runs that exist

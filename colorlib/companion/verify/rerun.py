@@ -47,9 +47,9 @@ from colorlib.runs import Epoch, Run
 from colorlib.targets import TARGETS
 from colorlib.trainer import build_network, train
 
-PHOTOGRAPHS = 10
+PHOTOGRAPHS = 5
 """The number of test photographs that are scored again, drawn at random at each call."""
-OTHER_PHOTOGRAPHS = 3
+OTHER_PHOTOGRAPHS = 2
 """The number of photographs of each other data set that are scored again."""
 SCORE_TOLERANCE = 1e-3
 """Relative tolerance of a score on another processor or with other versions: float32 sums in another order move a
