@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: a wheel holds the profiles and the weights of two runs, from outside colorlib/."""
+"""What pyproject.toml cannot say: a wheel holds the profiles and the weights of three runs, from outside colorlib/."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ HELD = (
     *sorted(path.as_posix() for path in Path("notebooks/profiles").glob("*.yaml")),
     *(
         f"results/{profile}/seed-0/{name}"
-        for profile in ("lightweight", "paper")
+        for profile in ("lightweight", "paper", "small")
         for name in ("run.json", "metrics.json", "weights.safetensors")
     ),
 )

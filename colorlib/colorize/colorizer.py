@@ -27,7 +27,7 @@ from colorlib.targets import RGB
 Hints = Iterable[tuple[float, float, str] | Hint]
 """Colors at places of a photograph: `(x, y, "#rrggbb")`."""
 
-MODELS = {name: PROJECT / "results" / name / "seed-0" for name in ("lightweight", "paper", "cpu")}
+MODELS = {name: PROJECT / "results" / name / "seed-0" for name in ("lightweight", "paper", "small", "cpu")}
 """Networks by name, and their runs; the first is the default, the best one on held-out photographs."""
 TILE = 384
 """Side in pixels of the tiles that photographs are colored in; a scan of 100 megapixels then takes below 1.2 GB."""

@@ -21,6 +21,8 @@ COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
 """Profiles that the table of data sets compares with the primary one."""
 LIGHTWEIGHT = "lightweight"
 """The sweep that chooses a network within the paper's budget, and the profile that trains the chosen network."""
+TWO_SOURCES = "small"
+"""The profile of a small colorizer for photographs of more than one source, which the sweep `balance` chose."""
 SMALL = "paper-cifar10"
 """The profile with the most photographs, all small: it shows how results scale with their number."""
 DOMAINS = ("cpu-imagenet-sample@256", "paper-cifar10")
@@ -125,7 +127,12 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             baselines_on_validation(profile),
         ],
         # Costs follow from the settings of the two profiles.
-        "lightweight": [*summaries, *network_scores, *(PROFILES / f"{of.name}.yaml" for of in networks)],
+        "lightweight": [
+            *summaries,
+            *network_scores,
+            *(PROFILES / f"{of.name}.yaml" for of in networks),
+            *small_colorizer_inputs(profile),
+        ],
         "datasets": _dataset_inputs(profile),
         "explore": [*first_network, runs[0] / "history.csv", *kept_weights],
         "claims": [
@@ -163,6 +170,18 @@ def story_inputs(profile: Profile) -> list[Path]:
         *runs,
         story_sweep(profile),
         *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
+        *small_colorizer_inputs(profile),
+    ]
+
+
+def small_colorizer_inputs(profile: Profile) -> list[Path]:
+    """Return the scores that `story.home_and_away` compares, whether or not they exist."""
+    networks = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)]
+    return [
+        path
+        for each in networks
+        for baselines, runs in [elsewhere_files(each)]
+        for path in (*files(each, "scores"), baselines, *runs)
     ]
 
 

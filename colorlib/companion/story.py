@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -13,13 +14,13 @@ from colorlib.companion import paper
 from colorlib.companion.artifacts import hints
 from colorlib.companion.artifacts.published import IMAGENET, SOURCE, ZHANG
 from colorlib.companion.claims.from_scores import scores_elsewhere
-from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, gains
-from colorlib.companion.costs import multiply_adds_per_pixel
+from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, gains, gains_sentences
+from colorlib.companion.costs import costs, multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files, story_sweep
+from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, TWO_SOURCES, files, story_sweep
 from colorlib.companion.sweeps.summary import differences, read_summary, students_interval
-from colorlib.companion.tables import JOINED, Column, Table
-from colorlib.evaluate import NETWORK
+from colorlib.companion.tables import JOINED, Column, Table, measures, spread, summaries_by_seed
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, psnr_of
 
 ALL_PHOTOGRAPHS, A_TENTH = "all", "tenth"
@@ -44,7 +45,7 @@ def story(results: Results, claims: Mapping[str, Any] | None) -> str | None:
     if results.profile.name != PRIMARY or claims is None:
         return None
     by_id = {claim["id"]: claim for claim in claims["claims"]}
-    parts: list[Callable[[Results, Mapping[str, Any]], str]] = [_built, _meaning, _bought, _changes, _hints]
+    parts: list[Callable[[Results, Mapping[str, Any]], str]] = [_built, _meaning, _bought, _changes, _small, _hints]
     sentences = []
     for part in parts:
         try:
@@ -163,6 +164,22 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
         if group
     ]
     return f"The gap of {gap:.1f} dB to the paper {' and '.join(parts)}."
+
+
+def _small(results: Results, claims: Mapping[str, Any]) -> str:
+    """Return what a network of a fraction of the multiply-adds gains at home and away, trained on both."""
+    gained, _ = home_and_away(results)
+    share, own = (multiply_adds_per_pixel(each.profile.config) for each in (results.other(TWO_SOURCES), results))
+    chosen = [(LIGHTWEIGHT, HOME, "that U-Net at home"), (ONE_COLOR, AWAY, f"one color {AWAY}")]
+    parts = []
+    for reference, place, words in chosen:
+        gain = next(each for each in gained[reference] if (each.place, each.measure) == (place, PRIMARY_MEASURE))
+        numbers = {"value": gain.value, "low": gain.low, "high": gain.high}
+        parts.append(f"{_decibels(numbers)} dB{_if_open(numbers)}, against {words}")
+    return (
+        f"One that sees photographs shrunk, with {share / own:.1%} of the multiply-adds, trained on two sources, is "
+        f"{parts[0]}, and {parts[1]}."
+    )
 
 
 def _hints(results: Results, claims: Mapping[str, Any]) -> str:
@@ -350,3 +367,88 @@ def _third_record(
         f"{GAIN} high": gain.high,
         "network is": UNDECIDED if gain.effect is Effect.OPEN else str(gain.effect),
     }
+
+
+# At home and away
+
+AWAY = f"on {ELSEWHERE}"
+OVER_ONE_COLOR, OVER_PAPER = "gain over one color", "gain over the paper's network"
+SHOWN = measures("psnr_of_mse", "ssim", "delta_e00", "colorfulness")
+
+
+def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
+    """Compare the small colorizer with one color and with the networks of `paper` and `lightweight`.
+
+    At home are the test photographs of the profile's first source, which all three were trained on; away are those of
+    `ELSEWHERE`, a source that the small colorizer alone was trained on. Networks are judged by their a and b with the
+    photograph's own L, as `colorlib colorize` takes them; one color is the mean of the training photographs of each.
+
+    Args:
+        results: of any profile in the checkout.
+
+    Returns:
+        The gains of the small colorizer over each of the three on both sets of photographs, in five measures; and a
+        table of all methods.
+
+    Raises:
+        NotMeasuredError: a network was not trained or scored; the message has the command.
+    """
+    networks = [results.other(name) for name in (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)]
+    seeds = [seed for seed in networks[0].profile.seeds if all(seed in each.profile.seeds for each in networks)]
+    gained: dict[str, list[Gain]] = {ONE_COLOR: [], PRIMARY: [], LIGHTWEIGHT: []}
+    records: list[dict[str, Any]] = []
+    for place in (HOME, AWAY):
+        rows = [row for each in networks for row in _named_scores(each, place)]
+        for reference, found in gained.items():
+            name = f"{ONE_COLOR}, {TWO_SOURCES}" if reference == ONE_COLOR else reference
+            found += gains(rows, seeds, TWO_SOURCES, name, place=place)
+        over_paper = summaries_by_seed(rows, reference=PRIMARY)
+        for each in networks:
+            name, color = each.profile.name, f"{ONE_COLOR}, {each.profile.name}"
+            over_color = summaries_by_seed(rows, reference=color)
+            for method in (color, name):
+                records.append(
+                    {"photographs": place, "method": method, "images": over_paper[method][0].images}
+                    | spread(over_paper[method], SHOWN | {"psnr_gain": Column(name=OVER_PAPER)})
+                    | spread(over_color[method], {"psnr_gain": Column(name=OVER_ONE_COLOR)})
+                )
+    data = pd.DataFrame(records)
+    small, papers = (costs(results.other(name).profile.config) for name in (TWO_SOURCES, PRIMARY))
+    share = small["multiply-adds per pixel"] / papers["multiply-adds per pixel"]
+    images = data.drop_duplicates("photographs").set_index("photographs")["images"]
+    return gained, Table(
+        data=data,
+        columns=[
+            *(Column(name=name) for name in ("photographs", "method")),
+            *SHOWN.values(),
+            Column(name=OVER_ONE_COLOR, digits=2),
+            Column(name=OVER_PAPER, digits=2),
+        ],
+        caption=(
+            f"Three networks, each with the photograph's own L, and one color, the mean of the training photographs of "
+            f"each. The small one has {small['parameters']:,.0f} parameters and, because it sees photographs shrunk, "
+            f"{share:.2%} of the paper's multiply-adds. At home: {images[HOME]} test photographs of "
+            f"{networks[0].profile.photos}, a source of all three; away: {images[AWAY]} of {ELSEWHERE}, a source of "
+            f"the small one alone. {len(seeds)} seeds. In brackets: {JOINED}; gains are differences in PSNR of MSE, "
+            "in dB."
+        ),
+    )
+
+
+def _named_scores(results: Results, place: str) -> list[tuple[int | None, Score]]:
+    """Return the scores of a profile's network and of its one color, methods named after the profile."""
+    scores = results.scores if place == HOME else scores_elsewhere(results)
+    name = results.profile.name
+    names = {NETWORK_TRUE_L: name, ONE_COLOR: f"{ONE_COLOR}, {name}"}
+    # Photographs of several sources are named by the number of their source first
+    return [
+        (seed, replace(row, method=names[row.method], image=row.image.removeprefix("0/")))
+        for seed, row in scores
+        if row.method in names
+    ]
+
+
+def home_and_away_sentences(gained: Mapping[str, Sequence[Gain]]) -> list[str]:
+    """Return the outcome of each comparison of the small colorizer by the rule for claims of quality."""
+    words = {ONE_COLOR: "one color", PRIMARY: "the paper's network", LIGHTWEIGHT: f"the network of {LIGHTWEIGHT}"}
+    return [f"The small colorizer against {words[name]}. {gains_sentences(found)}" for name, found in gained.items()]

@@ -856,7 +856,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 def test_what_to_expect_is_said_in_the_numbers_of_the_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     photo, said = save(tmp_path / "a.png"), {}
-    for name in ("lightweight", "paper"):
+    for name in ("lightweight", "paper", "small"):
         assert colorize(photo, "--model", name, "--overwrite") == 0
         said[name] = capsys.readouterr().out.splitlines()[0]
         found = read_metrics(photo_colorizer.MODELS[name] / "metrics.json")["methods"][NETWORK_TRUE_L]

@@ -13,11 +13,15 @@ from helpers.committed import edit
 
 from colorlib.companion import paper
 from colorlib.companion.artifacts.hints import read_errors
+from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, Effect
 from colorlib.companion.claims.text import read_verdicts
 from colorlib.companion.report import page
-from colorlib.companion.results import Results
+from colorlib.companion.report.findings import small_colorizer
+from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import (
+    LIGHTWEIGHT,
     PRIMARY,
+    TWO_SOURCES,
     elsewhere_files,
     files,
     inputs,
@@ -25,7 +29,15 @@ from colorlib.companion.steps import (
     story_inputs,
     story_sweep,
 )
-from colorlib.companion.story import compare_with_one_color, part_with_error, story
+from colorlib.companion.story import (
+    AWAY,
+    ONE_COLOR,
+    compare_with_one_color,
+    home_and_away,
+    home_and_away_sentences,
+    part_with_error,
+    story,
+)
 from colorlib.files import write_json
 from colorlib.metrics import psnr_of
 from colorlib.profiles import PROJECT, Profile, load_profile
@@ -74,8 +86,8 @@ def sentences(text: str) -> list[str]:
 
 def test_it_is_short_and_says_what_the_intervals_allow(profile):
     text = told(profile)
-    assert len(text.split()) <= 200
-    built, meaning, bought, changes, hints = sentences(text)
+    assert len(text.split()) <= 240
+    built, meaning, bought, changes, small, hints = sentences(text)
     table = pd.read_csv(files(profile, "table1")[0]).set_index("method")
     assert f"{paper.MSE}" in built
     assert f"{psnr_of(paper.MSE) - table['PSNR of MSE']['gray']:.1f} on bsds500" in meaning
@@ -93,6 +105,10 @@ def test_it_is_short_and_says_what_the_intervals_allow(profile):
     assert f"2 true colors gain more than that U-Net ({gain.value:+.2f} dB)" in hints
     added = errors.over_none("PSNR of MSE", "lightweight", 5)
     assert f"add {added.value:+.2f}" in hints
+    gained, _ = home_and_away(Results(profile))
+    for reference, place in ((LIGHTWEIGHT, HOME), (ONE_COLOR, AWAY)):
+        value = next(g.value for g in gained[reference] if (g.place, g.measure) == (place, PRIMARY_MEASURE))
+        assert f"{value:+.2f} dB" in small
 
 
 def test_it_is_the_same_in_three_places():
@@ -169,7 +185,7 @@ def test_a_gain_at_home_whose_interval_holds_zero_is_undecided(profile):
 
 
 def test_a_change_that_could_close_the_gap_turns_it(profile):
-    first = sentences(told(profile))[-2]
+    first = sentences(told(profile))[-3]
     assert "might be closed" not in first
     change_claim(profile, "loss-simple", lambda entry: entry.update(low=-3.0))
     assert "might be closed by L1 in place" in told(profile)
@@ -235,3 +251,57 @@ def test_sets_that_were_not_scored_are_named(profile):
     table = compare_with_one_color(Results(profile))
     assert table.data["photographs"].unique().tolist() == ["bsds500", "zhang2016"]
     assert "imagenet-sample@256 was not scored" in table.caption
+
+
+@pytest.mark.slow
+def test_the_small_colorizer_is_compared_at_home_and_away(profile):
+    gained, table = home_and_away(Results(profile))
+    rows = table.data.set_index(["photographs", "method"])
+    assert (rows.loc[HOME, "images"] == 200).all()
+    assert (rows.loc[AWAY, "images"] == 81).all()
+    # Independently: errors pooled over the photographs, mean over seeds
+    small, papers = (other_profile(profile, name) for name in (TWO_SOURCES, PRIMARY))
+    for place, pooled in {HOME: home_levels, AWAY: away_levels}.items():
+        own, theirs = (pooled(each, "network, true L") for each in (small, papers))
+        row = rows.loc[place, TWO_SOURCES]
+        assert row["PSNR of MSE"] == pytest.approx(own)
+        assert row["gain over the paper's network"] == pytest.approx(own - theirs)
+        assert row["gain over one color"] == pytest.approx(own - pooled(small, ONE_COLOR))
+    assert list(gained) == [ONE_COLOR, PRIMARY, LIGHTWEIGHT]
+    for found in gained.values():
+        assert [(gain.place, gain.measure) for gain in found[::5]] == [(HOME, PRIMARY_MEASURE), (AWAY, PRIMARY_MEASURE)]
+    assert len(home_and_away_sentences(gained)) == 3
+
+
+def levels(paths: list[Path], method: str) -> float:
+    """PSNR of the pooled error of a method, mean over files."""
+    tables = [pd.read_csv(path) for path in paths]
+    return sum(psnr_of(table[table["method"] == method]["mse"].mean()) for table in tables) / len(tables)
+
+
+def home_levels(profile: Profile, method: str) -> float:
+    if method == ONE_COLOR:
+        return levels([files(profile, "scores")[0]], method)
+    return levels([profile.run(seed) / "per_image.csv" for seed in profile.seeds], method)
+
+
+def away_levels(profile: Profile, method: str) -> float:
+    baselines, runs = elsewhere_files(profile)
+    return levels([baselines] if method == ONE_COLOR else runs, method)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("factor", "words"), [(0.5, "better than one color away"), (2.0, "worse than one color away")])
+def test_the_finding_on_the_small_colorizer_turns_with_its_scores(profile, factor: float, words: str):
+    for path in elsewhere_files(other_profile(profile, TWO_SOURCES))[1]:
+        edit(path, lambda row: {"mse": factor * float(row["mse"]), "psnr": psnr_of(factor * float(row["mse"]))})
+    gained, _ = home_and_away(Results(profile))
+    away = next(g for g in gained[ONE_COLOR] if (g.place, g.measure) == (AWAY, PRIMARY_MEASURE))
+    assert away.effect is (Effect.BETTER if factor < 1 else Effect.WORSE)
+    assert words in small_colorizer(gained).heading
+
+
+def test_a_small_colorizer_that_was_not_scored_is_named(profile):
+    elsewhere_files(other_profile(profile, TWO_SOURCES))[1][0].unlink()
+    with pytest.raises(NotMeasuredError, match=r"colorlib evaluate results/small/seed-0 --photos imagenet-sample@256"):
+        home_and_away(Results(profile))

@@ -98,7 +98,7 @@ def test_paths_are_displayed_relative_to_the_checkout(tmp_path):
 def test_an_unknown_profile_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="'tpu'") as error:
         load_profile("tpu")
-    known = {"bundled", "cpu", "lightweight", "paper", "paper-cifar10", "smoke"}
+    known = {"bundled", "cpu", "lightweight", "paper", "paper-cifar10", "small", "smoke"}
     assert known <= set(re.findall(r"[\w-]+", str(error.value)))
     with pytest.raises(ValueError, match="'tpu-bundled'"):
         load_profile("tpu-bundled")

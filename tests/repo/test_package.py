@@ -23,7 +23,7 @@ HELD = [
     *sorted(PROFILES.glob("*.yaml")),
     *(
         PROJECT / "results" / profile / "seed-0" / name
-        for profile in ("lightweight", "paper")
+        for profile in ("lightweight", "paper", "small")
         for name in ("run.json", "metrics.json", "weights.safetensors")
     ),
 ]

@@ -16,8 +16,16 @@ from colorlib.companion.artifacts.published import IMAGENET, ZHANG
 from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, effect_of, gains
 from colorlib.companion.report.notebook_html import ExecutedNotebook
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import files
-from colorlib.companion.story import BETTER_SHARE, listed, read_result, sources_reached
+from colorlib.companion.steps import PRIMARY, files
+from colorlib.companion.story import (
+    AWAY,
+    BETTER_SHARE,
+    ONE_COLOR,
+    home_and_away_sentences,
+    listed,
+    read_result,
+    sources_reached,
+)
 from colorlib.companion.sweeps.summary import students_interval
 from colorlib.companion.tables import Table
 from colorlib.evaluate import NETWORK, read_baseline_losses
@@ -130,6 +138,29 @@ def of_claims(claims: Sequence[Mapping[str, Any]]) -> str:
     several = {"hold": "hold", "do not": "do not", "open": "are open"}
     parts = [f"{counts[name]} {one[name] if counts[name] == 1 else words}" for name, words in several.items()]
     return listed(parts)
+
+
+def small_colorizer(gained: Mapping[str, Sequence[Gain]]) -> Finding:
+    """Return how the small colorizer compares with the paper's network at home and with one color away.
+
+    Args:
+        gained: of `story.home_and_away`.
+    """
+    chosen = {
+        (reference, gain.place): gain
+        for reference, found in gained.items()
+        for gain in found
+        if gain.measure == PRIMARY_MEASURE
+    }
+    home, away = chosen[PRIMARY, HOME], chosen[ONE_COLOR, AWAY]
+    words = {Effect.BETTER: "better than", Effect.WORSE: "worse than", Effect.OPEN: "not told apart from"}
+    return Finding(
+        heading=(
+            f"A small colorizer trained on two sources is {words[home.effect]} the paper's network at home, and "
+            f"{words[away.effect]} one color away from home"
+        ),
+        sentence=" ".join(home_and_away_sentences(gained)),
+    )
 
 
 def one_color(compared: Table) -> Finding:

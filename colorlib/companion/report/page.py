@@ -16,7 +16,7 @@ import pandas as pd
 from colorlib.companion.artifacts import hints
 from colorlib.companion.claims import text
 from colorlib.companion.notebook_helpers import provenance_table
-from colorlib.companion.report.findings import Finding, finding, of_claims, one_color, opening
+from colorlib.companion.report.findings import Finding, finding, of_claims, one_color, opening, small_colorizer
 from colorlib.companion.report.findings import hints as hints_finding
 from colorlib.companion.report.notebook_html import (
     TEMPLATES,
@@ -30,9 +30,18 @@ from colorlib.companion.report.notebook_html import (
     table_figure,
 )
 from colorlib.companion.results import Results
-from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, Step, files, other_profile, shown_steps, story_inputs
+from colorlib.companion.steps import (
+    LIGHTWEIGHT,
+    PRIMARY,
+    Step,
+    files,
+    other_profile,
+    shown_steps,
+    small_colorizer_inputs,
+    story_inputs,
+)
 from colorlib.companion.steps import steps as all_steps
-from colorlib.companion.story import compare_with_one_color, story
+from colorlib.companion.story import compare_with_one_color, home_and_away, story
 from colorlib.companion.tables import Column, Table, scored_photographs
 from colorlib.config import config_of_record
 from colorlib.evaluate import NETWORK
@@ -172,7 +181,12 @@ def report_page(results: Results, steps: Sequence[Step]) -> str:
         errors=_errors_sentence(profile),
         picture=first.figures.pop(0) if first else "",
         headline=[claim for name in HEADLINE for claim in results_claims + definitions if claim["id"] == name],
-        results=[*shown_results, *_hints_section(results), _one_color_section(results)],
+        results=[
+            *shown_results,
+            *_small_colorizer_section(results),
+            *_hints_section(results),
+            _one_color_section(results),
+        ],
         claims=claims,
         of_claims=of_claims,
         counts=Counter(claim["verdict"] for claim in results_claims),
@@ -234,6 +248,14 @@ def _hints_section(results: Results) -> list[Section]:
         return []
     table = hints.level_tables(owner)[0]
     return [_table_section(table, "hints", "Colors that a person gives", hints_finding(table.data, profile.name))]
+
+
+def _small_colorizer_section(results: Results) -> list[Section]:
+    """Return the section on the small colorizer, for the primary profile where it was trained and scored."""
+    if results.profile.name != PRIMARY or not all(path.is_file() for path in small_colorizer_inputs(results.profile)):
+        return []
+    gained, table = home_and_away(results)
+    return [_table_section(table, "small", "A small colorizer at home and away", small_colorizer(gained))]
 
 
 def _one_color_section(results: Results) -> Section:
@@ -391,7 +413,7 @@ def _story_text(profile: Profile) -> str:
 def _summary_text(profile: Profile) -> str:
     claims = text.read_verdicts(files(profile, "claims")[0], profile.name)
     judged = text.counts_sentence(claims) if claims else "The paper's claims were not judged on this profile."
-    return f"{judged} {_errors_sentence(profile)}\n"
+    return f"{judged}\n"
 
 
 def _headline_table(profile: Profile) -> str:
