@@ -179,3 +179,22 @@ def test_the_published_pages_are_gathered_at_the_paths_of_their_links(tmp_path):
         assert (site / target).read_bytes() == (PROJECT / target).read_bytes()
     assert (site / "results/lightweight/colorize.html").is_file()
     assert not list(site.rglob("*.safetensors"))
+
+
+def test_the_campaign_lost_nothing_and_readme_and_log_have_its_figures():
+    text = (PROJECT / "results" / "campaign.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "][1:]
+    found = {row[0]: (int(row[2].replace(",", "")), int(row[3])) for row in rows}
+    assert "whole campaign" in text
+    assert [name for name, (_, lost) in found.items() if lost] == []
+    kills = sum(tried for name, (tried, _) in found.items() if name.startswith("kills of"))
+    files, calls, machines = (
+        found[name][0]
+        for name in ("mutated files", "failing calls of a checkpoint's writing", "verify on emulated machines")
+    )
+    assert files >= 2000
+    assert kills >= 100
+    figures = [f"{files:,} mutated files", f"{kills} kills", f"{calls} failing calls", f"{machines} verifications"]
+    for place in ("README.md", "results/LOG.md"):
+        written = " ".join((PROJECT / place).read_text(encoding="utf-8").split())
+        assert [figure for figure in figures if figure not in written] == [], place
