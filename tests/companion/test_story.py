@@ -273,21 +273,22 @@ def test_the_small_colorizer_is_compared_at_home_and_away(profile):
     assert len(home_and_away_sentences(gained)) == 3
 
 
-def levels(paths: list[Path], method: str) -> float:
-    """PSNR of the pooled error of a method, mean over files."""
-    tables = [pd.read_csv(path) for path in paths]
-    return sum(psnr_of(table[table["method"] == method]["mse"].mean()) for table in tables) / len(tables)
+def level(table: pd.DataFrame, method: str) -> float:
+    """PSNR of the pooled error of a method."""
+    return psnr_of(table[table["method"] == method]["mse"].mean())
 
 
 def home_levels(profile: Profile, method: str) -> float:
+    table = pd.read_csv(files(profile, "scores")[0])
     if method == ONE_COLOR:
-        return levels([files(profile, "scores")[0]], method)
-    return levels([profile.run(seed) / "per_image.csv" for seed in profile.seeds], method)
+        return level(table, method)
+    return sum(level(table[table["seed"] == seed], method) for seed in profile.seeds) / len(profile.seeds)
 
 
 def away_levels(profile: Profile, method: str) -> float:
     baselines, runs = elsewhere_files(profile)
-    return levels([baselines] if method == ONE_COLOR else runs, method)
+    tables = [pd.read_csv(path) for path in ([baselines] if method == ONE_COLOR else runs)]
+    return sum(level(table, method) for table in tables) / len(tables)
 
 
 @pytest.mark.slow
