@@ -270,7 +270,7 @@ def test_headings_follow_from_the_results(name, results, tmp_path):
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
 
     def headings() -> list[str]:
-        words = run_cells(cells, {"profile": "paper", "root": str(tmp_path)})
+        words, _ = run_cells(cells, {"profile": "paper", "root": str(tmp_path)})
         return [word for word in words if word.startswith("## ")]
 
     before = headings()

@@ -401,21 +401,21 @@ def notebook_faults(step: Step, shown: Step, pictures: set[bytes]) -> list[str]:
         for name, value in step.parameters.items()
         if name not in ("mode", "root") and parameters.get(name) != value
     ]
-    # Pictures
-    outputs = [output for cell in executed for output in cell.get("outputs", ())]
-    for number, output in enumerate(outputs, start=1):
-        picture = output.get("data", {}).get("image/png")
-        if picture and base64.b64decode("".join(picture)) not in pictures:
-            faults.append(f"the picture in output {number} is none of the committed figures")
-        if output["output_type"] == "error":
-            faults.append(f"output {number} is an error")
     # Tables and printed lines
     parameters = dict(shown.parameters) | ({"rescore": False} if "rescore" in shown.parameters else {})
     committed = [word for cell in executed for word in _words(cell.get("outputs", ()))]
     try:
-        repeated = run_cells(source, parameters)
+        repeated, shown_again = run_cells(source, parameters)
     except PhotosMissingError:
-        return faults
+        repeated, shown_again = committed, set()
+    # Pictures: committed figures, or what the cells show again
+    outputs = [output for cell in executed for output in cell.get("outputs", ())]
+    for number, output in enumerate(outputs, start=1):
+        picture = output.get("data", {}).get("image/png")
+        if picture and base64.b64decode("".join(picture)) not in pictures | shown_again:
+            faults.append(f"the picture in output {number} is no committed figure, and not what its cell shows again")
+        if output["output_type"] == "error":
+            faults.append(f"output {number} is an error")
     differing = [
         f"{then!r} is committed, {now!r} is computed"[:300]
         for then, now in zip(committed, repeated, strict=False)
@@ -448,11 +448,12 @@ def _captions(metadata: Mapping[str, Any]) -> list[str]:
     return [str(metadata[name]) for name in ("label", "caption", "alt") if name in metadata]
 
 
-def run_cells(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> list[str]:
-    """Run the code cells of a notebook in this process; returns its tables and printed lines."""
+def run_cells(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> tuple[list[str], set[bytes]]:
+    """Run the code cells of a notebook in this process; returns its tables and printed lines, and its pictures."""
     import IPython.display
 
     words: list[str] = []
+    pictures: set[bytes] = set()
     outputs: list[Mapping[str, Any]] = []
 
     def display(data: Mapping[str, Any], *, metadata: Mapping[str, Any], **_: Any) -> None:
@@ -468,11 +469,14 @@ def run_cells(cells: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any])
                 with contextlib.redirect_stdout(io.StringIO()) as printed:
                     exec(compile("".join(cell["source"]), "cell", "exec"), variables)
                 words += _words([{"output_type": "stream", "text": printed.getvalue()}, *outputs])
+                pictures |= {
+                    base64.b64decode(each["data"]["image/png"]) for each in outputs if "image/png" in each["data"]
+                }
                 if "parameters" in cell["metadata"].get("tags", ()):
                     variables.update(parameters)
     finally:
         IPython.display.display = shown
-    return words
+    return words, pictures
 
 
 # Files

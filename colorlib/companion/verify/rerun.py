@@ -22,7 +22,7 @@ from colorlib.companion.steps import compared_profiles, cross_dataset_scores, fi
 from colorlib.companion.tables import read_rows
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
 from colorlib.config import RunConfig, config_of_record
-from colorlib.data import VALIDATION_PHOTOS, center_crops
+from colorlib.data import VALIDATION_PHOTOS, center_crops, shrink
 from colorlib.device import prepare
 from colorlib.evaluate import (
     baseline_losses,
@@ -384,13 +384,13 @@ class _NoLossError(ValueError):
 
 
 @lru_cache(maxsize=2)
-def _crops_of(photos: str, crop_size: int) -> torch.Tensor:
+def _crops_of(photos: str, crop_size: int, view: int) -> torch.Tensor:
     validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
-    return center_crops(validation.decode(), validation.names, crop_size)
+    return center_crops([shrink(photo, view) for photo in validation.decode()], validation.names, crop_size)
 
 
 def _validation_crops(config: RunConfig) -> torch.Tensor:
-    return _crops_of(config.photos, config.crop_size)
+    return _crops_of(config.photos, config.crop_size, config.view)
 
 
 @torch.inference_mode()
@@ -463,9 +463,9 @@ def first_epoch_retrained(profile: Profile, scratch: Path) -> Iterator[Check]:
         yield _not_checked(subject, "retrained", f"it was trained on {record['hardware'].get('accelerator', 'a GPU')}")
         return
     # Train
-    config = replace(config_of_record(record), epochs=1, keep_epochs=(1,))
+    config = replace(config_of_record(record), keep_epochs=(1,))
     try:
-        measured = _trained(config, scratch / "first-epoch", record)
+        measured = _trained(config, scratch / "first-epoch", record, epochs=1)
     except PhotosMissingError as error:
         yield _not_checked(subject, "retrained", error)
         return
@@ -540,12 +540,21 @@ def _last_losses(run: Run) -> list[float]:
     return [row["validation_loss"] for row in run.history()[-10:]]
 
 
-def _trained(config: RunConfig, path: Path, record: Mapping[str, Any]) -> Epoch:
-    """Train on the CPU with the recorded number of threads; returns the last epoch."""
+def _trained(config: RunConfig, path: Path, record: Mapping[str, Any], *, epochs: int | None = None) -> Epoch:
+    """Train on the CPU with the recorded number of threads; returns the last epoch.
+
+    Args:
+        config: the settings; a schedule follows all of their epochs.
+        path: the run directory.
+        record: the content of the run.json that is compared.
+        epochs: where to stop; None trains to the end.
+    """
     measured = None
     for event in train(config, path, device="cpu", threads=record["hardware"]["threads"]):
         if isinstance(event, Epoch):
             measured = event
+            if event.epoch == epochs:
+                break
     assert measured is not None
     return measured
 

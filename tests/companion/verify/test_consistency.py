@@ -1,5 +1,6 @@
 """Agreement of committed files with each other: each kind of disagreement is named, and damaged files never raise."""
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -172,8 +173,15 @@ def notebook(folder: Path, *sources: str) -> list[dict[str, object]]:
 def test_cells_are_run_with_parameters(tmp_path: Path):
     show = "from colorlib.companion.tables import show_captioned\nprint('before')\n"
     show += "show_captioned('text/html', f'<b>{x}</b>', {}, label='Table', caption='words')\nprint('after')"
-    words = run_cells(notebook(tmp_path, "x = 1", show), {"x": 2})
+    words, _ = run_cells(notebook(tmp_path, "x = 1", show), {"x": 2})
     assert words == ["before", "after", "<b>2</b>", "Table", "words", *words[5:]]
+
+
+def test_the_pictures_that_cells_show_are_returned(tmp_path: Path):
+    data = base64.b64encode(b"a picture").decode()
+    show = "from colorlib.companion.tables import show_captioned\n"
+    show += f"show_captioned('image/png', {data!r}, {{'alt': 'words'}}, label='Figure', caption='words')"
+    assert run_cells(notebook(tmp_path, "x = 1", show), {})[1] == {b"a picture"}
 
 
 def test_the_order_of_printed_and_displayed_outputs_of_a_cell_does_not_matter():

@@ -287,3 +287,17 @@ def test_without_features_the_rest_is_measured(measured: Profile, monkeypatch: p
 
 def test_without_pixels_there_is_nothing_to_check(copy: Profile):
     assert list(pixels_measured(copy)) == []
+
+
+def test_a_run_on_shrunk_photographs_with_a_schedule_passes(tmp_path: Path):
+    """Its validation crops are shrunk as in training, and the first epoch is that of the whole schedule."""
+    settings = {
+        "photos": "bundled", "epochs": 3, "crops_per_epoch": 16, "crop_size": 16, "batch_size": 8, "view": 24,
+        "view_share": 0.6, "schedule": "cosine", "optimizer": "adamw", "keep_epochs": [1],
+    }  # fmt: skip
+    profile = Profile(name="shrunk", settings=settings, seeds=(0,), root=tmp_path)
+    for _ in train(profile.config, profile.run(0), device="cpu"):
+        pass
+    checks = [*weights_validated(profile), *first_epoch_retrained(profile, tmp_path / "scratch")]
+    assert len(checks) == 5
+    assert {check.outcome for check in checks} == {Outcome.PASSED}, [check.detail for check in checks]
