@@ -254,3 +254,18 @@ def center_crops(pixels: Sequence[Pixels], names: Sequence[str], crop_size: int)
         top, left = (photo.shape[0] - crop_size) // 2, (photo.shape[1] - crop_size) // 2
         crops.append(torch.from_numpy(photo[top : top + crop_size, left : left + crop_size].copy()).permute(2, 0, 1))
     return torch.stack(crops)
+
+
+def validation_crops(photos: PhotoSet, crop_size: int, view: int) -> Tensor:
+    """Return what training validates on, `(N, 3, S, S)` uint8: center crops of at most `VALIDATION_PHOTOS` photographs.
+
+    Args:
+        photos: the validation split.
+        crop_size: side of the crops in pixels.
+        view: side of the square that photographs are shrunk to first; 0 leaves them as they are.
+
+    Raises:
+        ValueError: as `center_crops`.
+    """
+    chosen = photos.at_most(VALIDATION_PHOTOS)
+    return center_crops([shrink(photo, view) for photo in chosen.decode()], chosen.names, crop_size)

@@ -19,7 +19,7 @@ from colorlib.checkpoint import load_tensors
 from colorlib.color import lightness, to_bytes
 from colorlib.colorizers import BASELINES, LEVELS, Colorize, load_run, with_true_lightness
 from colorlib.config import config_of_record
-from colorlib.data import CPU, VALIDATION_PHOTOS, center_crops, shrink
+from colorlib.data import CPU, validation_crops
 from colorlib.device import all_gather, is_main_process, shard
 from colorlib.files import check_fields, read_json, round_floats, sha256, write_json, write_text
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, compare
@@ -360,9 +360,7 @@ def baseline_losses(photos: str, crop_size: int, view: int = 0) -> dict[str, flo
         crop_size: side of its crops in pixels.
         view: its side of shrunk photographs; 0 for their own resolution.
     """
-    validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
-    shown = [shrink(photo, view) for photo in validation.decode()]
-    crops = center_crops(shown, validation.names, crop_size)
+    crops = validation_crops(open_photos(photos, "val"), crop_size, view)
     light, truth = lightness(crops), crops.float() / 255.0
     return {
         name: float((colorize(light) - truth).square().mean(dtype=torch.float64))

@@ -19,7 +19,7 @@ from colorlib import rng
 from colorlib.checkpoint import Checkpoint, checkpoint_file
 from colorlib.color import lightness
 from colorlib.config import RunConfig
-from colorlib.data import VALIDATION_PHOTOS, Augmentation, TrainingPhotos, center_crops, shrink
+from colorlib.data import Augmentation, TrainingPhotos, shrink, validation_crops
 from colorlib.device import all_reduce_sum, barrier, dataset_device, is_main_process, prepare, shard, to_device
 from colorlib.losses import OBJECTIVES, Batch
 from colorlib.model import NETWORKS, Network
@@ -134,14 +134,13 @@ class _Training:
             turn_probability=config.turn_probability,
             view_share=config.view_share,
         )
-        training, validation = photos["train"], photos["val"].at_most(VALIDATION_PHOTOS)
+        training = photos["train"]
         # A view of a part of a photograph is taken from a copy that is larger by as much
         side = round(config.view / config.view_share)
         pixels = [shrink(photo, side) for photo in training.decode()]
         storage = dataset_device(sum(photo.nbytes for photo in pixels), device)
         self.training = TrainingPhotos(pixels, training.names, augmentation, storage)
-        shown = [shrink(photo, config.view) for photo in validation.decode()]
-        self.validation = center_crops(shown, validation.names, config.crop_size).to(device)
+        self.validation = validation_crops(photos["val"], config.crop_size, config.view).to(device)
         # Set up target, loss, network and optimizer
         self.target = TARGETS[config.target]()
         self.objective = OBJECTIVES[config.objective](self.target, config.seed)

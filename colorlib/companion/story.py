@@ -14,7 +14,16 @@ from colorlib.companion import paper
 from colorlib.companion.artifacts import hints
 from colorlib.companion.artifacts.published import IMAGENET, SOURCE, ZHANG
 from colorlib.companion.claims.from_scores import scores_elsewhere
-from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, gains, gains_sentences
+from colorlib.companion.claims.measurement import (
+    HOME,
+    PRIMARY_MEASURE,
+    SHARE,
+    Effect,
+    Gain,
+    gains,
+    gains_sentences,
+    primary_gain,
+)
 from colorlib.companion.costs import costs, multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, TWO_SOURCES, files, story_sweep
@@ -173,7 +182,7 @@ def _small(results: Results, claims: Mapping[str, Any]) -> str:
     chosen = [(LIGHTWEIGHT, HOME, "that U-Net at home"), (ONE_COLOR, AWAY, f"one color {AWAY}")]
     parts = []
     for reference, place, words in chosen:
-        gain = next(each for each in gained[reference] if (each.place, each.measure) == (place, PRIMARY_MEASURE))
+        gain = primary_gain(gained[reference], place)
         numbers = {"value": gain.value, "low": gain.low, "high": gain.high}
         parts.append(f"{_decibels(numbers)} dB{_if_open(numbers)}, against {words}")
     return (

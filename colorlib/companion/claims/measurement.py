@@ -275,6 +275,11 @@ def _pairs(rows: Sequence[tuple[int | None, Score]], seed: int, ours: str, refer
     return list(zip(first, second, strict=True))
 
 
+def primary_gain(found: Sequence[Gain], place: str) -> Gain:
+    """Return the gain in the primary measure on one set of photographs."""
+    return next(gain for gain in found if (gain.place, gain.measure) == (place, PRIMARY_MEASURE))
+
+
 def better_everywhere(found: Sequence[Gain]) -> Effect:
     """Return BETTER, WORSE or OPEN by the rule for claims of quality (paper/verdicts.md).
 

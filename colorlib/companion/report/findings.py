@@ -13,7 +13,16 @@ import pandas as pd
 
 from colorlib.companion import paper
 from colorlib.companion.artifacts.published import IMAGENET, ZHANG
-from colorlib.companion.claims.measurement import HOME, PRIMARY_MEASURE, SHARE, Effect, Gain, effect_of, gains
+from colorlib.companion.claims.measurement import (
+    HOME,
+    PRIMARY_MEASURE,
+    SHARE,
+    Effect,
+    Gain,
+    effect_of,
+    gains,
+    primary_gain,
+)
 from colorlib.companion.report.notebook_html import ExecutedNotebook
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import PRIMARY, files
@@ -146,13 +155,7 @@ def small_colorizer(gained: Mapping[str, Sequence[Gain]]) -> Finding:
     Args:
         gained: of `story.home_and_away`.
     """
-    chosen = {
-        (reference, gain.place): gain
-        for reference, found in gained.items()
-        for gain in found
-        if gain.measure == PRIMARY_MEASURE
-    }
-    home, away = chosen[PRIMARY, HOME], chosen[ONE_COLOR, AWAY]
+    home, away = primary_gain(gained[PRIMARY], HOME), primary_gain(gained[ONE_COLOR], AWAY)
     words = {Effect.BETTER: "better than", Effect.WORSE: "worse than", Effect.OPEN: "not told apart from"}
     return Finding(
         heading=(

@@ -22,7 +22,7 @@ from colorlib.companion.steps import compared_profiles, cross_dataset_scores, fi
 from colorlib.companion.tables import read_rows
 from colorlib.companion.verify.compare import Check, Outcome, compare_files
 from colorlib.config import RunConfig, config_of_record
-from colorlib.data import VALIDATION_PHOTOS, center_crops, shrink
+from colorlib.data import validation_crops
 from colorlib.device import prepare
 from colorlib.evaluate import (
     baseline_losses,
@@ -352,7 +352,7 @@ def weights_validated(profile: Profile) -> Iterator[Check]:
         run, config = Run(profile.run(seed)), profile.run_config(seed)
         where = f"results/{profile.name}/seed-{seed}"
         try:
-            crops = _validation_crops(config)
+            crops = _crops_of(config.photos, config.crop_size, config.view)
         except PhotosMissingError as error:
             yield _not_checked(f"{where}/weights.safetensors, validation loss", "validated", error)
             continue
@@ -385,12 +385,7 @@ class _NoLossError(ValueError):
 
 @lru_cache(maxsize=2)
 def _crops_of(photos: str, crop_size: int, view: int) -> torch.Tensor:
-    validation = open_photos(photos, "val").at_most(VALIDATION_PHOTOS)
-    return center_crops([shrink(photo, view) for photo in validation.decode()], validation.names, crop_size)
-
-
-def _validation_crops(config: RunConfig) -> torch.Tensor:
-    return _crops_of(config.photos, config.crop_size, config.view)
+    return validation_crops(open_photos(photos, "val"), crop_size, view)
 
 
 @torch.inference_mode()
