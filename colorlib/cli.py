@@ -341,6 +341,7 @@ def _outcome(photos: int, failed: int, done: int) -> str:
 def _expectation(run: Path, name: str, *, raw: bool) -> str:
     """Return a line on what to expect of a run, in numbers of its metrics.json, and where it fails."""
     from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_metrics
+    from colorlib.photos.registry import scored_source
 
     path = run / "metrics.json"
     metrics = read_metrics(path) if path.is_file() else {"methods": {}}
@@ -351,8 +352,8 @@ def _expectation(run: Path, name: str, *, raw: bool) -> str:
     strength = f", with {found['colorfulness']['value'] / true:.0%} of their colorfulness" if true else ""
     return (
         f"{name}: PSNR of MSE {_decibels(found['psnr_of_mse'])}, {found['delta_e00']['value']:.1f} ΔE00 from the true "
-        f"colors of {photos['count']} {photos['split']} photographs of {photos['source']}{strength}; wrong where "
-        "lightness does not tell the color, as of clothes and paint (--hints)"
+        f"colors of {photos['count']} {photos['split']} photographs of {scored_source(photos['source'])}{strength}; "
+        "wrong where lightness does not tell the color, as of clothes and paint (--hints)"
     )
 
 

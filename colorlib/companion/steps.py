@@ -29,6 +29,10 @@ DOMAINS = ("cpu-imagenet-sample@256", "paper-cifar10")
 """Profiles whose networks are compared, on their own photographs, with the primary one's."""
 ELSEWHERE = "imagenet-sample@256"
 """Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
+STORY_SWEEPS = (("cpu", "data_scaling"), (PRIMARY, "contest"), ("cpu", "perceptual"))
+"""Profiles and names of the sweeps that the story tells."""
+STRANGERS = ("zhang2016", "cifar10")
+"""Photographs that no network of `small`, `lightweight` and `paper` was trained on, besides those of `ELSEWHERE`."""
 CLAIM_SWEEPS = ("outlook", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
@@ -98,7 +102,9 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
     runs = [profile.run(seed) for seed in profile.seeds]
     shorter, small = other_profile(profile, "cpu"), other_profile(profile, SMALL)
     networks = [other_profile(profile, LIGHTWEIGHT), other_profile(profile, PRIMARY)]
-    summaries = [path for of in (profile, small) for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
+    primary = other_profile(profile, PRIMARY)
+    owners = {of.name: of for of in (profile, small, primary)}.values()
+    summaries = [path for of in owners for path in sorted(of.results.glob("sweeps/*/summary.csv"))]
     network_scores = [
         path for of in networks for path in (*files(of, "scores"), *(of.run(seed) / "run.json" for seed in of.seeds))
     ]
@@ -132,6 +138,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *network_scores,
             *(PROFILES / f"{of.name}.yaml" for of in networks),
             *small_colorizer_inputs(profile),
+            *(path for of in owners for path in scored_points(of, "balance")),
         ],
         "datasets": _dataset_inputs(profile),
         "explore": [*first_network, runs[0] / "history.csv", *kept_weights],
@@ -155,9 +162,9 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
     return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
 
 
-def story_sweep(profile: Profile) -> Path:
-    """Return the summary of the sweep over numbers of photographs that the story reads."""
-    return other_profile(profile, "cpu").sweep("data_scaling") / "summary.csv"
+def story_sweep(profile: Profile, owner: str, sweep: str) -> Path:
+    """Return the summary of a sweep of the profile called `owner`, which the story reads."""
+    return other_profile(profile, owner).sweep(sweep) / "summary.csv"
 
 
 def story_inputs(profile: Profile) -> list[Path]:
@@ -168,7 +175,7 @@ def story_inputs(profile: Profile) -> list[Path]:
         *files(profile, "published_scores"),
         baselines,
         *runs,
-        story_sweep(profile),
+        *(story_sweep(profile, *sweep) for sweep in STORY_SWEEPS),
         *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
         *small_colorizer_inputs(profile),
     ]
@@ -177,11 +184,12 @@ def story_inputs(profile: Profile) -> list[Path]:
 def small_colorizer_inputs(profile: Profile) -> list[Path]:
     """Return the scores that `story.home_and_away` compares, whether or not they exist."""
     networks = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)]
-    return [
+    return [path for each in networks for path in files(each, "scores")] + [
         path
         for each in networks
-        for baselines, runs in [elsewhere_files(each)]
-        for path in (*files(each, "scores"), baselines, *runs)
+        for photos in (ELSEWHERE, *STRANGERS)
+        for baselines, runs in [elsewhere_files(each, photos)]
+        for path in (baselines, *runs)
     ]
 
 
@@ -217,12 +225,12 @@ def baselines_on_validation(profile: Profile) -> Path:
     return baselines_file(profile.run(profile.seeds[0]), profile.photos, "val", own=profile.photos)
 
 
-def elsewhere_files(profile: Profile) -> tuple[Path, list[Path]]:
-    """Return the scores on the test photographs of `ELSEWHERE`: of the baselines, and of each seed's run."""
+def elsewhere_files(profile: Profile, photos: str = ELSEWHERE) -> tuple[Path, list[Path]]:
+    """Return the scores on the test photographs of another source: of the baselines, and of each seed's run."""
     runs = [profile.run(seed) for seed in profile.seeds]
     return (
-        baselines_file(runs[0], ELSEWHERE, "test", own=profile.photos),
-        [score_files(run, ELSEWHERE, "test", own=profile.photos)[1] for run in runs],
+        baselines_file(runs[0], photos, "test", own=profile.photos),
+        [score_files(run, photos, "test", own=profile.photos)[1] for run in runs],
     )
 
 

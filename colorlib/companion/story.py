@@ -26,14 +26,18 @@ from colorlib.companion.claims.measurement import (
 )
 from colorlib.companion.costs import costs, multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, TWO_SOURCES, files, story_sweep
+from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, STRANGERS, TWO_SOURCES, files, story_sweep
 from colorlib.companion.sweeps.summary import differences, read_summary, students_interval
 from colorlib.companion.tables import JOINED, Column, Table, measures, spread, summaries_by_seed
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, psnr_of
 
-ALL_PHOTOGRAPHS, A_TENTH = "all", "tenth"
-"""Points of the sweep `data_scaling`, of which one has ten times the photographs of the other."""
+STORY_POINTS = {
+    "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
+    "a falling learning rate": (PRIMARY, "contest", "cosine", "paper"),
+    "a loss on ImageNet's features": ("cpu", "perceptual", "perceptual-lite0", "mse"),
+}
+"""A change that the story tells -> profile and name of the sweep that measured it, its point, and the reference."""
 BUILT = ("gray-to-rgb", "output-range")
 """Claims on what the text says to build."""
 MILLIONS = IMAGENET.partition(" photographs")[0]
@@ -158,7 +162,7 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
     ]
     changes = {
         "ten times the updates": (_of_updates(_measured(claims["converged-at-40"])), "extrapolated"),
-        "ten times the photographs": (_of_photographs(results), ""),
+        **{name: (_of_points(results, *points), "") for name, points in STORY_POINTS.items()},
         "L1 in place of the squared error": (_reversed(_measured(claims["loss-simple"]), "measured"), ""),
         f"a U-Net with {unet / own:.0%} of the multiply-adds": (
             _reversed(over_unet[HOME, PRIMARY_MEASURE], "value"),
@@ -232,11 +236,11 @@ def _of_updates(claim: Mapping[str, Any]) -> dict[str, float]:
     return {name: -10 * math.log10(1 - fall) / tenfolds for name, fall in falls.items()}
 
 
-def _of_photographs(results: Results) -> dict[str, float]:
-    """Return the gain in dB of the U-Net from ten times the photographs, with its interval over seeds."""
-    path = _existing(results, story_sweep(results.profile), "sweep SWEEP=data_scaling")
-    changed = differences(read_summary(path), A_TENTH)
-    own = changed[(changed["point"] == ALL_PHOTOGRAPHS) & (changed["method"] == NETWORK)]
+def _of_points(results: Results, profile: str, sweep: str, point: str, reference: str) -> dict[str, float]:
+    """Return the gain in dB of a sweep's point over another, seed by seed, with its interval over seeds."""
+    path = _existing(results, story_sweep(results.profile, profile, sweep), f"sweep SWEEP={sweep} PROFILE={profile}")
+    changed = differences(read_summary(path), reference)
+    own = changed[(changed["point"] == point) & (changed["method"] == NETWORK)]
     values = [float(value) for value in own["PSNR of MSE"]]
     low, high = students_interval(values)
     return {"value": fmean(values), "low": low, "high": high}
@@ -381,6 +385,8 @@ def _third_record(
 # At home and away
 
 AWAY = f"on {ELSEWHERE}"
+PLACES = {f"on {photos}": photos for photos in (ELSEWHERE, *STRANGERS)}
+"""Name of a place in the table -> its photographs; `HOME` has those of the profile itself."""
 OVER_ONE_COLOR, OVER_PAPER = "gain over one color", "gain over the paper's network"
 SHOWN = measures("psnr_of_mse", "ssim", "delta_e00", "colorfulness")
 
@@ -389,7 +395,8 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
     """Compare the small colorizer with one color and with the networks of `paper` and `lightweight`.
 
     At home are the test photographs of the profile's first source, which all three were trained on; away are those of
-    `ELSEWHERE`, a source that the small colorizer alone was trained on. Networks are judged by their a and b with the
+    `ELSEWHERE`, a source that the small colorizer alone was trained on. The table has two sources more, on which none
+    was trained. Networks are judged by their a and b with the
     photograph's own L, as `colorlib colorize` takes them; one color is the mean of the training photographs of each.
 
     Args:
@@ -406,9 +413,9 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
     seeds = [seed for seed in networks[0].profile.seeds if all(seed in each.profile.seeds for each in networks)]
     gained: dict[str, list[Gain]] = {ONE_COLOR: [], PRIMARY: [], LIGHTWEIGHT: []}
     records: list[dict[str, Any]] = []
-    for place in (HOME, AWAY):
+    for place in (HOME, *PLACES):
         rows = [row for each in networks for row in _named_scores(each, place)]
-        for reference, found in gained.items():
+        for reference, found in gained.items() if place in (HOME, AWAY) else ():
             name = f"{ONE_COLOR}, {TWO_SOURCES}" if reference == ONE_COLOR else reference
             found += gains(rows, seeds, TWO_SOURCES, name, place=place)
         over_paper = summaries_by_seed(rows, reference=PRIMARY)
@@ -425,6 +432,7 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
     small, papers = (costs(results.other(name).profile.config) for name in (TWO_SOURCES, PRIMARY))
     share = small["multiply-adds per pixel"] / papers["multiply-adds per pixel"]
     images = data.drop_duplicates("photographs").set_index("photographs")["images"]
+    strangers = listed([f"{images[name]} of {photos}" for name, photos in PLACES.items() if name != AWAY])
     return gained, Table(
         data=data,
         columns=[
@@ -438,15 +446,15 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
             f"each. The small one has {small['parameters']:,.0f} parameters and, because it sees photographs shrunk, "
             f"{share:.2%} of the paper's multiply-adds. At home: {images[HOME]} test photographs of "
             f"{networks[0].profile.photos}, a source of all three; away: {images[AWAY]} of {ELSEWHERE}, a source of "
-            f"the small one alone. {len(seeds)} seeds. In brackets: {JOINED}; gains are differences in PSNR of MSE, "
-            "in dB."
+            f"the small one alone; {strangers}, sources of none. {len(seeds)} seeds. In brackets: {JOINED}; gains are "
+            "differences in PSNR of MSE, in dB."
         ),
     )
 
 
 def _named_scores(results: Results, place: str) -> list[tuple[int | None, Score]]:
     """Return the scores of a profile's network and of its one color, methods named after the profile."""
-    scores = results.scores if place == HOME else scores_elsewhere(results)
+    scores = results.scores if place == HOME else scores_elsewhere(results, PLACES[place])
     name = results.profile.name
     names = {NETWORK_TRUE_L: name, ONE_COLOR: f"{ONE_COLOR}, {name}"}
     # Photographs of several sources are named by the number of their source first

@@ -18,6 +18,7 @@ import pandas as pd
 from colorlib.evaluate import Estimate, Summary, by_method, read_metrics, read_scores, summarize
 from colorlib.files import round_floats, write_text
 from colorlib.metrics import Score
+from colorlib.photos.registry import scored_source
 from colorlib.profiles import Profile
 
 MISSING = "–"
@@ -277,4 +278,4 @@ def scored_photographs(profile: Profile) -> str:
     scored = read_metrics(path)["photos"]
     count = f"{scored['count']:,}"
     some = f"{count} of the {scored['of']:,}" if "of" in scored else f"the {count}"
-    return f"{some} {scored['split']} photographs of {scored['source']}"
+    return f"{some} {scored['split']} photographs of {scored_source(scored['source'])}"

@@ -271,6 +271,11 @@ class ConcatPhotos:
         )
 
 
+def scored_source(name: str) -> str:
+    """Return the source of the validation and test photographs of `name`: `bsds500` for `bsds500~0.1+cifar10`."""
+    return name if ":" in name else name.partition("+")[0].partition("~")[0]  # a folder's name may have both
+
+
 def base_sources(source: Source) -> tuple[Source, ...]:
     """Return the sources whose files a source needs: itself, or those that it resizes, reduces or concatenates."""
     return getattr(source, "base_sources", (source,))

@@ -862,6 +862,7 @@ def test_what_to_expect_is_said_in_the_numbers_of_the_network(tmp_path: Path, ca
         found = read_metrics(photo_colorizer.MODELS[name] / "metrics.json")["methods"][NETWORK_TRUE_L]
         assert said[name].startswith(f"{name}:")
         assert f"{found['psnr_of_mse']['value']:.2f} dB" in said[name]
+        assert "200 test photographs of bsds500, with" in said[name]
     assert said["lightweight"] != said["paper"]
     assert colorize(photo, "--overwrite") == 0
     assert capsys.readouterr().out.splitlines()[0] == said["lightweight"], "the default"

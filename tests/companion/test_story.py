@@ -32,6 +32,7 @@ from colorlib.companion.steps import (
 from colorlib.companion.story import (
     AWAY,
     ONE_COLOR,
+    STORY_POINTS,
     compare_with_one_color,
     home_and_away,
     home_and_away_sentences,
@@ -192,11 +193,24 @@ def test_a_change_that_could_close_the_gap_turns_it(profile):
     change_claim(profile, "converged-at-40", lambda entry: entry.update(low=-0.1))
     assert "ten times the updates (+0.16, undecided" in told(profile)
     edit(
-        story_sweep(profile),
+        story_sweep(profile, "cpu", "data_scaling"),
         lambda row: {"PSNR of MSE": 23.0 + 0.01 * int(row["seed"])} if row["point"] == "all" else {},
     )
     assert "ten times the photographs (+" in told(profile)
     assert "ten times the photographs (-0" in first
+
+
+@pytest.mark.parametrize("name", STORY_POINTS)
+def test_what_a_sweep_gains_turns_it(profile, name: str):
+    owner, sweep, point, _ = STORY_POINTS[name]
+    assert f"closed by {name}" not in told(profile)
+    edit(
+        story_sweep(profile, owner, sweep),
+        lambda row: {"PSNR of MSE": 5 + float(row["PSNR of MSE"])} if row["point"] == point else {},
+    )
+    assert f"might be closed by {name} (+" in told(profile)
+    story_sweep(profile, owner, sweep).unlink()
+    assert f"make sweep SWEEP={sweep} PROFILE={owner}" in told(profile)
 
 
 def test_what_hints_gain_turns_it(profile):

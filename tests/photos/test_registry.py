@@ -18,11 +18,20 @@ from colorlib.photos.registry import (
     ensure_photos,
     find_source,
     open_photos,
+    scored_source,
     split_digests,
 )
 from colorlib.photos.sources import Folder
 
 # Names
+
+
+def test_validation_and_test_photographs_are_those_of_the_first_source():
+    names = {"bsds500": "bsds500", "imagenet-sample@256": "imagenet-sample@256", "bundled~0.5+bsds500": "bundled"}
+    for name, source in (names | {"folder:~/a+b": "folder:~/a+b"}).items():
+        assert scored_source(name) == source
+    both, first = (open_photos(name, "test").photos for name in ("bundled~0.5+bundled", "bundled"))
+    assert [photo.digest for photo in both] == [photo.digest for photo in first]
 
 
 def test_the_sources_are_those_of_the_readme():

@@ -43,7 +43,7 @@ from colorlib.companion.artifacts.figures import (
     style,
 )
 from colorlib.companion.paper import EXAMPLES
-from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files, other_profile
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, TWO_SOURCES, files, other_profile
 from colorlib.companion.tables import JOINED, Column, Table, joined
 from colorlib.evaluate import Estimate, mean_over_images, psnr_gain, psnr_of_mean, scored_photos
 from colorlib.files import read_json, round_floats, sha256, write_json, write_text
@@ -51,6 +51,7 @@ from colorlib.hints import PATCH, Hint, PlacedHints, mix, place_hints
 from colorlib.metrics import mse, psnr_of
 from colorlib.photos import PhotoSet, find_source, open_photos
 from colorlib.photos.decode import Photo, Pixels
+from colorlib.photos.registry import scored_source
 from colorlib.profiles import Profile
 from colorlib.runs import Run, csv_text
 
@@ -61,7 +62,7 @@ DRAWS = 3
 GRAY, NEAREST, LEVIN = "gray", "nearest hint", "levin"
 """Methods without a network: hints spread over the gray picture, a and b of the nearest hint everywhere, and hints
 spread by the optimization of Levin et al. (2004)."""
-NETWORKS = (PRIMARY, LIGHTWEIGHT)
+NETWORKS = (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)
 """Profiles whose networks are measured; their names are the methods."""
 METHODS = (GRAY, NEAREST, LEVIN, *NETWORKS)
 TITLES = {
@@ -79,6 +80,7 @@ MARKERS = {
     LEVIN: ("D", "none", CLASSICAL),
     PRIMARY: ("X", VALIDATION, VALIDATION),
     LIGHTWEIGHT: ("o", TRAINING, TRAINING),
+    TWO_SOURCES: ("^", TRAINING, TRAINING),
 }
 """Method -> its marker, face color and edge color in the figure."""
 MEASURES = ("PSNR of MSE", "mean PSNR")
@@ -405,7 +407,7 @@ def photographs(profile: Profile) -> str:
     """Return the number, split and source of the measured photographs, in words."""
     photos = read_json(files(profile, "hint_scores")[1], RECORD, fix="measure again with `colorlib hints`")["photos"]
     some = f"the {photos['of']}" if photos["count"] == photos["of"] else f"{photos['count']} of the {photos['of']}"
-    return f"{some} {photos['split']} photographs of {photos['source']}"
+    return f"{some} {photos['split']} photographs of {scored_source(photos['source'])}"
 
 
 def _table(

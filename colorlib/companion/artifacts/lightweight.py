@@ -1,25 +1,38 @@
 """The lightweight network against the paper's: chosen on validation, its test photographs scored once.
 
 The sweep `lightweight` compares networks with at most a tenth of the paper's multiply-adds on validation; the profile
-of the same name trains the best one with as many updates as the paper's.
+of the same name trains the best one with as many updates as the paper's. The sweep `contest` says what its
+learning-rate schedule is worth to the paper's network; the sweep `balance` chose a smaller one for two sources.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
 from colorlib.companion.costs import costs
 from colorlib.companion.results import Results
-from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files
-from colorlib.companion.sweeps.summary import ENOUGH, over_seeds, photographs, read_summary
+from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files
+from colorlib.companion.sweeps.run import finished
+from colorlib.companion.sweeps.spec import sweep_file, with_trained
+from colorlib.companion.sweeps.summary import (
+    ENOUGH,
+    over_seeds,
+    photographs,
+    read_summary,
+    students_interval,
+    sweep_rows,
+)
 from colorlib.companion.tables import JOINED, MEASURES, Column, Table, measures, spread, summaries_by_seed
 from colorlib.config import as_json
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
-from colorlib.files import write_text
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_metrics
+from colorlib.files import read_json, write_text
+from colorlib.metrics import psnr_of
 from colorlib.profiles import Profile, changes_text
 from colorlib.provenance import machines
+from colorlib.runs import score_files
 
 OUTPUTS = {NETWORK: "network output (RGB)", NETWORK_TRUE_L: "its a and b with the true L"}
 """Method -> its name in contest.md."""
@@ -155,5 +168,99 @@ def _table(data: pd.DataFrame, lightweight: Results, paper: Results) -> Table:
             f"{lightweight.profile.name}: {changes}), on the same test photographs, each scored once; "
             f"{_seeds(int(data['seeds'].iloc[0]))}. In brackets: {JOINED}; gains are differences in PSNR of MSE, in "
             f"dB. Trained: {trained}."
+        ),
+    )
+
+
+# What the schedule is worth, and the sweep behind the small colorizer
+
+CONTEST, UNCHANGED, FALLING = "contest", "paper", "cosine"
+"""A sweep of the paper's network, scored on test photographs; its point that changes nothing, and that of the schedule
+which the lightweight network was trained with.
+"""
+BALANCE = "balance"
+"""The sweep that chose the small colorizer."""
+PLACES = ("at home", "away")
+GAIN = Column(name="gain in dB", digits=2, signed=True)
+
+
+def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, dict[str, float]]:
+    """Return what the falling learning rate gains the paper's network, and what the lightweight one gains over that.
+
+    Both are differences in PSNR of MSE in dB of equal seeds on the same test photographs.
+
+    Args:
+        lightweight: results of the profile whose network has this schedule.
+        paper: the profile whose sweep `CONTEST` is read.
+
+    Returns:
+        Two rows of `GAIN`, means over seeds: of `FALLING` over `UNCHANGED`, and of the lightweight network over
+        `FALLING`.
+
+    Raises:
+        ValueError: the sweep was not run, or has another number of photographs.
+    """
+    rows = sweep_rows(paper, CONTEST)
+    rows = rows[(rows["method"] == NETWORK) & (rows["scored"] == "test")]
+    own = {
+        seed: psnr_of(fmean(row.mse for of, row in lightweight.scores if of == seed and row.method == NETWORK))
+        for seed in lightweight.profile.seeds
+    }
+    images = {len({row.image for of, row in lightweight.scores if of == seed}) for seed in own}
+    if images != set(rows["images"]):
+        raise ValueError(f"the sweep {CONTEST} of {paper.name} was not scored on the photographs of {LIGHTWEIGHT}")
+    by_seed = rows.set_index(["point", "seed"])["PSNR of MSE"].unstack(0)
+    falling = by_seed[FALLING].dropna()
+    return {
+        FALLING: _mean_over_seeds(falling - by_seed[UNCHANGED]),
+        LIGHTWEIGHT: _mean_over_seeds(pd.Series(own) - falling),
+    }
+
+
+def _mean_over_seeds(differences: pd.Series) -> dict[str, float]:
+    """Return the mean over the seeds that both have, with the bounds of its interval, as a row of `GAIN`."""
+    values = [float(value) for value in differences.dropna()]
+    low, high = students_interval(values)
+    return {GAIN.name: fmean(values), f"{GAIN.name} low": low, f"{GAIN.name} high": high}
+
+
+def schedule_sentence(gained: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the outcome of `gains_of_schedule` as a sentence."""
+    return (
+        f"A falling learning rate gains the paper's network {GAIN.text(gained[FALLING])} dB; the small network, which "
+        f"has it, is then {GAIN.text(gained[LIGHTWEIGHT])} dB from it"
+    )
+
+
+def sweep_home_and_away(profile: Profile) -> Table | None:
+    """Return the points of the sweep `BALANCE` on validation photographs at home and away; None if none is scored."""
+    records = []
+    seeds = [read_json(path, {"seed": int})["seed"] for path in profile.sweep(BALANCE).glob("*/point.json")]
+    for point in with_trained(sweep_file(BALANCE), profile, seeds).points:
+        if finished(point) is None:
+            continue
+        own = point.config.photos
+        scored = (score_files(point.directory, photos, "val", own=own)[0] for photos in (own, ELSEWHERE))
+        record: dict[str, Any] = {"point": point.name, "seed": point.seed}
+        for place, path in zip(PLACES, scored, strict=True):
+            network = read_metrics(path)["methods"][NETWORK_TRUE_L]
+            record |= {f"{MEASURES[name].name} {place}": network[name]["value"] for name in ("psnr_of_mse", "ssim")}
+        records.append(record)
+    if not records:
+        return None
+    data = pd.DataFrame(records)
+    means = data.groupby("point", sort=False).mean().drop(columns="seed")
+    means.insert(0, "seeds", data.groupby("point", sort=False).size())
+    return Table(
+        data=means.reset_index(),
+        columns=[
+            Column(name="point"),
+            Column(name="seeds"),
+            *(Column(name=f"PSNR of MSE {place}", digits=2) for place in PLACES),
+            *(Column(name=f"SSIM {place}", digits=3) for place in PLACES),
+        ],
+        caption=(
+            f"Sweep {BALANCE}, profile {profile.name}, on validation photographs at home and of {ELSEWHERE}, with the "
+            "photographs' own L; means over seeds, without intervals: it chooses, and decides nothing."
         ),
     )

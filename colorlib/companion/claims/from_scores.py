@@ -1,8 +1,10 @@
 """Measurements of scores: on the test photographs, on those of other sources, and of the points of sweeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
+
+import pandas as pd
 
 from colorlib.companion import paper
 from colorlib.companion.artifacts import datasets
@@ -97,20 +99,20 @@ def _gains_over_baseline(results: Results, baseline: str, why: str) -> Measureme
     return over_gains(results, found, why, photographs=photographs, target="peers")
 
 
-def scores_elsewhere(results: Results) -> list[tuple[int | None, Score]]:
-    """Return the scores of the profile's runs and baselines on the test photographs of `ELSEWHERE`.
+def scores_elsewhere(results: Results, photos: str = ELSEWHERE) -> list[tuple[int | None, Score]]:
+    """Return the scores of the profile's runs and baselines on the test photographs of another source.
 
     Raises:
         NotMeasuredError: they do not exist; the message has the commands that make them.
     """
     rows: list[tuple[int | None, Score]] = []
-    baselines, runs = elsewhere_files(results.profile)
+    baselines, runs = elsewhere_files(results.profile, photos)
     for path, seed in ((baselines, None), *zip(runs, results.profile.seeds, strict=True)):
         if not path.is_file():
             run = path.parent.relative_to(results.profile.results.parent.parent).as_posix()
             option = " --baselines" if seed is None else ""
             raise NotMeasuredError(
-                f"{ELSEWHERE} was not scored: `colorlib evaluate {run} --photos {ELSEWHERE}{option}` does it"
+                f"{photos} was not scored: `colorlib evaluate {run} --photos {photos}{option}` does it"
             )
         rows += [(seed, row) for row in read_scores(path)]
     return rows
@@ -227,14 +229,17 @@ def gain_of_own_domain(results: Results) -> Measurement:
     )
 
 
-EVERYTHING, ONE_SOURCE = "all, U-Net", "bsds500, U-Net"
-"""Points of the sweep `train_test` that are compared: trained on all sources, and on one."""
+EVERYTHING, ONE_SOURCE = "all", "bsds500"
+"""Points of the sweep `train_test` that are compared, of the paper's network: trained on all sources, and on one."""
+SMALLER = "U-Net"
+"""The end of the names of the same two points of a network with a fraction of the arithmetic."""
 
 
 def gain_of_all_sources(results: Results) -> Measurement:
-    """Measure the gain in PSNR of training on all sources over training on one, at equal updates, in dB.
+    """Measure the gain in PSNR of training the paper's network on all sources over training on one, in dB.
 
-    It is the smallest of the mean gains over seeds on the sources that the one is not; the sentence gives all.
+    It is the smallest of the mean gains over seeds on the sources that the one is not; the sentence gives all, and
+    those of the U-Net. Updates are equal.
 
     Raises:
         NotMeasuredError: fewer than `ENOUGH` seeds of both points were scored on a source.
@@ -244,23 +249,21 @@ def gain_of_all_sources(results: Results) -> Measurement:
     rows = datasets.train_test_rows(profile)
     if rows.empty:
         raise NotMeasuredError(f"The runs are not made yet; {command} makes them")
-    found: dict[str, list[float]] = {}
-    for photos in datasets.TESTED:
-        of_source = rows[rows["tested on"] == photos].set_index(["point", "seed"])["PSNR of MSE"].unstack()
-        both = of_source.reindex([EVERYTHING, ONE_SOURCE]).dropna(axis=1)
-        found[photos] = list(map(float, (both.loc[EVERYTHING] - both.loc[ONE_SOURCE]).to_numpy()))
-        if len(found[photos]) < ENOUGH:
-            raise NotMeasuredError(f"There are {len(found[photos])} of {ENOUGH} seeds scored on {photos}; {command}")
+    found = _gains_by_source(rows, EVERYTHING, ONE_SOURCE)
+    for photos, of_source in found.items():
+        if len(of_source) < ENOUGH:
+            raise NotMeasuredError(f"There are {len(of_source)} of {ENOUGH} seeds scored on {photos}; {command}")
     home = results.profile.photos
-    value, photos = min((fmean(gains_), photos) for photos, gains_ in found.items() if photos != home)
+    value, photos = min((fmean(of_source), photos) for photos, of_source in found.items() if photos != home)
     error = over_seeds(found[photos])
     assert error is not None
     low, high = error.interval(value)
-    texts = [f"{fmean(values):+.2f} dB on {name}" for name, values in found.items()]
+    smaller = _gains_by_source(rows, *(f"{point}, {SMALLER}" for point in (EVERYTHING, ONE_SOURCE)))
+    beside = f"; a U-Net by {_listed_gains(smaller)}" if all(smaller.values()) else ""
     return Measurement(
         value=value,
         show="{:+.2f} dB".format,
-        why=f"Trained on all sources in place of {home} alone, a U-Net changes by {', '.join(texts)}.",
+        why=f"Trained on all sources in place of {home} alone, the network changes by {_listed_gains(found)}{beside}.",
         command=command,
         low=low,
         high=high,
@@ -272,26 +275,56 @@ def gain_of_all_sources(results: Results) -> Measurement:
     )
 
 
+def _gains_by_source(rows: pd.DataFrame, point: str, reference: str) -> dict[str, list[float]]:
+    """Return a point's gain in PSNR over another on each scored source, for each seed that both have, in dB."""
+    found: dict[str, list[float]] = {}
+    for photos in datasets.TESTED:
+        of_source = rows[rows["tested on"] == photos].set_index(["point", "seed"])["PSNR of MSE"].unstack()
+        both = of_source.reindex([point, reference]).dropna(axis=1)
+        found[photos] = list(map(float, (both.loc[point] - both.loc[reference]).to_numpy()))
+    return found
+
+
+def _listed_gains(found: Mapping[str, Sequence[float]]) -> str:
+    return ", ".join(f"{fmean(of_source):+.2f} dB on {photos}" for photos, of_source in found.items())
+
+
 OWN = "network of this domain"
 """Method label of a network that was trained on the source that is scored."""
 REFERENCE = "paper"
 """The point of a sweep that changes nothing."""
-NAMED_LOSSES = ("perceptual-random", "adversarial")
-"""Points of the sweep `outlook` that are trained with a loss that the paper names (Sec. III.C)."""
+FEW, ALL = "{photos}~0.1", "{photos}"
+"""A tenth of the training photographs, on which a network overfits, and all: values of `photos` in `augmentation`."""
+ON_FEATURES = "Training the U-Net on a perceptual loss with features of EfficientNet-Lite0"
+"""What the point `perceptual-lite0` of the sweep `perceptual` changes, as the subject of a sentence."""
 
 
-def gain_of_augmentation(results: Results) -> Measurement:
-    """Measure the change in MSE on validation photographs when training has no flips and turns."""
-    return _change(results, "augmentation", "none", "MSE", "{:+.4f}".format, "Training without flips and turns")
+def gain_of_augmentation_on_few(results: Results) -> Measurement:
+    """Measure the change in MSE when training on a tenth of the photographs has no flips and turns."""
+    return _without_augmentation(results, FEW, "a tenth of the photographs")
+
+
+def gain_of_augmentation_on_all(results: Results) -> Measurement:
+    """Measure the change in MSE when training on all photographs has no flips and turns."""
+    return _without_augmentation(results, ALL, "all photographs")
+
+
+def _without_augmentation(results: Results, photos: str, words: str) -> Measurement:
+    name = photos.replace("{photos}", results.profile.photos)
+    return _change(
+        results, "augmentation", f"none, photos={name}", "MSE", "{:+.4f}".format,
+        f"Training the U-Net on {words} without flips and turns", reference=f"both, photos={name}",
+    )  # fmt: skip
 
 
 def gain_over_named_losses(results: Results) -> Measurement:
     """Measure the gain in PSNR of the squared error over the better of the losses that the paper names, in dB."""
-    losses = [_loss_against_squared_error(results, point) for point in NAMED_LOSSES]
+    losses = [
+        _loss_against_squared_error(results, "adversarial"),
+        _loss_against_squared_error(results, "perceptual-lite0", "perceptual", "mse", ON_FEATURES),
+    ]
     lowest = min(losses, key=lambda loss: loss.value)
-    return replace(
-        lowest, why=f"{' '.join(loss.why for loss in losses)} The perceptual loss here compares random features."
-    )
+    return replace(lowest, why=" ".join(loss.why for loss in losses))
 
 
 def gain_over_l1(results: Results) -> Measurement:
@@ -299,9 +332,13 @@ def gain_over_l1(results: Results) -> Measurement:
     return _loss_against_squared_error(results, "l1")
 
 
-def _loss_against_squared_error(results: Results, point: str) -> Measurement:
+def _loss_against_squared_error(
+    results: Results, point: str, sweep: str = "outlook", reference: str = REFERENCE, what: str = ""
+) -> Measurement:
     """Return the gain in PSNR of the squared error over a point that has another loss, in dB."""
-    change = _change(results, "outlook", point, "PSNR of MSE", "{:+.2f} dB".format, f"The loss {point}")
+    change = _change(
+        results, sweep, point, "PSNR of MSE", "{:+.2f} dB".format, what or f"The loss {point}", reference=reference
+    )
     assert change.low is not None
     assert change.high is not None
     return replace(change, value=-change.value, low=-change.high, high=-change.low)
@@ -324,8 +361,7 @@ def gain_of_perceptual_loss(results: Results) -> Measurement:
     show = "{:+.1f}".format
     try:
         return _change(
-            results, "perceptual", "perceptual-lite0", "colorfulness", show,
-            "Training the U-Net on a perceptual loss with features of EfficientNet-Lite0", reference="mse",
+            results, "perceptual", "perceptual-lite0", "colorfulness", show, ON_FEATURES, reference="mse",
         )  # fmt: skip
     except NotMeasuredError as error:
         try:
@@ -451,9 +487,8 @@ MEASUREMENTS: dict[str, Callable[[Results], Measurement]] = {
     function.__name__: function
     for function in (
         mse_on_test, psnr_of_test_mse, error_over_training_loss, gain_over_mean_chroma, gain_over_look_up_table,
-        gain_of_zhang, gain_over_lightweight,
-        lost_colorfulness_of_published, gain_of_own_domain, gain_of_all_sources, gain_of_augmentation,
-        gain_over_named_losses, gain_over_l1,
+        gain_of_zhang, gain_over_lightweight, lost_colorfulness_of_published, gain_of_own_domain, gain_of_all_sources,
+        gain_of_augmentation_on_few, gain_of_augmentation_on_all, gain_over_named_losses, gain_over_l1,
         gain_of_skip_connections, gain_of_perceptual_loss, gain_of_adversarial_loss, gain_of_lab,
     )
 }  # fmt: skip

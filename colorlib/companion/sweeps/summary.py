@@ -19,6 +19,7 @@ from colorlib.companion.sweeps.spec import SPLITS, Point, Sweep, with_trained
 from colorlib.companion.tables import Column, Table, measures
 from colorlib.evaluate import read_metrics
 from colorlib.files import write_text
+from colorlib.photos.registry import scored_source
 from colorlib.profiles import Profile, changes_text
 from colorlib.provenance import machines
 from colorlib.runs import Run, csv_text
@@ -206,7 +207,8 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 def photographs(row: Mapping[Any, Any]) -> str:
     """Return, in words, the photographs that a row was scored on."""
     (split,) = [word for word, name in SPLITS.items() if name == row["scored"]]
-    return f"{row['images']} {split} photograph{'' if row['images'] == 1 else 's'} of {row['photographs']}"
+    source = scored_source(row["photographs"])
+    return f"{row['images']} {split} photograph{'' if row['images'] == 1 else 's'} of {source}"
 
 
 def differences(rows: pd.DataFrame, reference: str) -> pd.DataFrame:

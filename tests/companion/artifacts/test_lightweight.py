@@ -138,3 +138,52 @@ def test_the_state_of_the_comparison_is_written(tmp_path: Path):
         r"\bpaper\b.*An Invented Processor, 2 threads.*\blightweight\b.*An Invented Processor, 2 threads", table.caption
     )
     assert text.rpartition("|\n")[2].strip() == table.caption
+
+
+# The schedule, and the small colorizer's sweep
+
+
+def with_contest(root: Path, *, psnr: float, images: int = 3) -> Profile:
+    """Write a sweep `contest` whose point `cosine` is 0.2 dB above the point that changes nothing."""
+    profile = load_profile("paper", root=root)
+    rows = [
+        summary_row(point, seed, NETWORK, psnr + gain + 0.01 * seed) | {"scored": "test", "images": images}
+        for point, gain in (("paper", 0.0), ("cosine", 0.2))
+        for seed in SEEDS
+    ]
+    write_text(profile.sweep(lightweight.CONTEST) / "summary.csv", csv_text(rows))
+    return profile
+
+
+def test_the_schedule_is_worth_its_gain_and_the_network_the_rest(tmp_path: Path):
+    own = write_profile(LIGHTWEIGHT, tmp_path, 0.0100)
+    gained = lightweight.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9))
+    name = lightweight.GAIN.name
+    assert gained["cosine"][name] == pytest.approx(0.2)
+    levels = [-10 * np.log10(0.0100 * (1 + 0.01 * seed)) - (20.1 + 0.01 * seed) for seed in SEEDS]
+    assert gained[LIGHTWEIGHT][name] == pytest.approx(np.mean(levels))
+    assert gained[LIGHTWEIGHT][f"{name} low"] < np.mean(levels) < gained[LIGHTWEIGHT][f"{name} high"]
+    assert "+0.20" in lightweight.schedule_sentence(gained)
+    assert f"{np.mean(levels):+.2f} [" in lightweight.schedule_sentence(gained)
+
+
+def test_a_schedule_scored_on_other_photographs_is_refused(tmp_path: Path):
+    own = write_profile(LIGHTWEIGHT, tmp_path, 0.0100)
+    with pytest.raises(ValueError, match="contest of paper was not scored on the photographs of lightweight"):
+        lightweight.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9, images=2))
+
+
+@pytest.mark.parametrize("name", ["cpu", "paper"])
+def test_points_are_shown_at_home_and_away(name: str):
+    profile = load_profile(name)
+    table = lightweight.sweep_home_and_away(profile)
+    assert table is not None
+    rows = read_summary(profile.sweep(lightweight.BALANCE) / "summary.csv")
+    true_l = rows[rows["method"] == "network, true L"].groupby("point", sort=False)["PSNR of MSE"].mean()
+    home = table.data.set_index("point")["PSNR of MSE at home"]
+    assert home.to_dict() == pytest.approx(true_l.to_dict())
+    assert (table.data["PSNR of MSE away"] < home.to_numpy()).all()
+
+
+def test_without_points_there_is_no_table(tmp_path: Path):
+    assert lightweight.sweep_home_and_away(load_profile("cpu", root=tmp_path)) is None

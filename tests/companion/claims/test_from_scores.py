@@ -108,7 +108,7 @@ def test_two_seeds_do_not(tmp_path: Path):
 
 def test_a_missing_sweep_is_named_with_its_command(tmp_path: Path):
     with pytest.raises(NotMeasuredError, match="make sweep SWEEP=augmentation PROFILE=cpu"):
-        measure("gain_of_augmentation", tmp_path, summary_rows(3))
+        measure("gain_of_augmentation_on_few", tmp_path, summary_rows(3))
 
 
 def test_a_missing_perceptual_loss_gives_the_change_with_random_features(tmp_path: Path):
@@ -120,16 +120,21 @@ def test_a_missing_perceptual_loss_gives_the_change_with_random_features(tmp_pat
 
 
 def test_the_squared_error_is_compared_with_the_better_of_the_named_losses(tmp_path: Path):
-    rows = renamed(renamed(summary_rows(3), "lab", "adversarial"), "skip", "perceptual-random")
-    found = measure("gain_over_named_losses", tmp_path, rows)
+    def compared(adversarial: str, perceptual: str) -> Measurement:
+        """Measure with losses that have the scores of these points."""
+        rows = renamed(renamed(summary_rows(3), "paper", "mse"), perceptual, "perceptual-lite0")
+        with_sweep(tmp_path, rows, "perceptual")
+        return measure("gain_over_named_losses", tmp_path, renamed(summary_rows(3), adversarial, "adversarial"))
+
+    found = compared("lab", "skip")
     assert found.value == pytest.approx(-0.51)
     assert found.low == pytest.approx(-0.51 - 0.0248, abs=1e-3)
     assert found.high == pytest.approx(-0.51 + 0.0248, abs=1e-3)
     assert found.text == "-0.51 dB"
-    for point, gain in (("perceptual-random", "+0.00"), ("adversarial", "+0.51")):
-        assert re.search(rf"{point} changes PSNR of MSE by {re.escape(gain)} dB", found.why)
-    assert "l1" not in found.why
-    assert measure("gain_over_l1", tmp_path, rows).value == pytest.approx(0.30, abs=0.01)
+    for words, gain in (("EfficientNet-Lite0", "+0.00"), ("adversarial", "+0.51")):
+        assert re.search(rf"{words} changes PSNR of MSE by {re.escape(gain)} dB", found.why)
+    assert compared("skip", "lab").value == pytest.approx(-0.51)
+    assert measure("gain_over_l1", tmp_path, summary_rows(3)).value == pytest.approx(0.30, abs=0.01)
     with pytest.raises(NotMeasuredError, match=r"\b0\b.*\b3\b.*SEEDS=0,1,2"):
         measure("gain_over_named_losses", tmp_path, summary_rows(3))
 
@@ -146,8 +151,10 @@ def test_detail_of_skip_connections_is_that_of_the_colors_alone(tmp_path: Path):
     assert measure("gain_of_skip_connections", tmp_path, raw).value == pytest.approx(0.0)
 
 
-def test_the_gain_of_augmentation_is_the_error_without_it(tmp_path: Path):
-    found = measure("gain_of_augmentation", tmp_path, renamed(summary_rows(3), "l1", "none"), "augmentation")
+@pytest.mark.parametrize(("name", "photos"), [("few", "bsds500~0.1"), ("all", "bsds500")])
+def test_the_gain_of_augmentation_is_the_error_without_it(tmp_path: Path, name: str, photos: str):
+    rows = renamed(renamed(summary_rows(3), "paper", f"both, photos={photos}"), "l1", f"none, photos={photos}")
+    found = measure(f"gain_of_augmentation_on_{name}", tmp_path, rows, "augmentation")
     assert found.value == pytest.approx(0.01 * (10**0.030 - 1), rel=0.05)
     assert "-0.30 dB" in found.why
 
