@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,20 @@ def imports_of(source: str) -> list[str]:
     Only absolute imports (`from colorlib.x import y`) are found: a relative one would be missing from the digest.
     """
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "colorlib":
-            whole = [f"{node.module}.{alias.name}" for alias in node.names]
-            names += [name for name in whole if module_path(name).is_file()] or [node.module]
+    for module, imported in _imports_from_package(source):
+        whole = [f"{module}.{name}" for name in imported]
+        names += [name for name in whole if module_path(name).is_file()] or [module]
     return names
+
+
+@lru_cache(maxsize=256)
+def _imports_from_package(source: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the imports from this package in Python source: module and names. Cached, since parsing takes long."""
+    return tuple(
+        (node.module, tuple(alias.name for alias in node.names))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "colorlib"
+    )
 
 
 def module_path(module: str) -> Path:

@@ -4,7 +4,7 @@
     python -m helpers.kill_points moments FOLDER PHOTOS SEED [KILLS]   at random moments, until the run is complete
 
 It prints the outcomes as a JSON list. Each process runs the command line and is killed by SIGKILL. The processes are
-forks of one that has imported torch without using it, so a kill costs a fraction of a second.
+forks of one that has imported torch without using it and read the source, so a kill costs a fraction of a second.
 """
 
 import json
@@ -25,6 +25,7 @@ from helpers.training import result_bytes, set_options
 
 import colorlib.trainer  # noqa: F401 - imported once, before the forks
 from colorlib.cli import main
+from colorlib.provenance import source_digest
 
 PLACES = ("half written", "before the rename", "after the rename")
 KILLS = 20
@@ -83,6 +84,7 @@ def ended(process: int) -> int:
 
 def kill_at_writes(folder: Path, photos: str) -> list[dict[str, object]]:
     """Kill one run at each place of each write, and start it again."""
+    source_digest("colorlib.trainer")  # read once, before the forks
     assert ended(train(folder / "whole", photos)) == 0
     expected, note, outcomes = result_bytes(folder / "whole"), folder / "note", []
     for place in PLACES:
@@ -108,6 +110,7 @@ def kill_at_writes(folder: Path, photos: str) -> list[dict[str, object]]:
 
 def kill_at_moments(folder: Path, photos: str, seed: int, kills: int = KILLS) -> list[dict[str, Any]]:
     """Kill runs at random moments, each until one of its processes completes; at least `kills` kills in all."""
+    source_digest("colorlib.trainer")
     started = time.monotonic()
     assert ended(train(folder / "whole", photos)) == 0
     duration = time.monotonic() - started
