@@ -1,4 +1,4 @@
-"""A profile that is trained and scored in seconds on the bundled photographs, with all that `verify` compares."""
+"""A profile that is trained and scored in seconds on small photographs, with all that `verify` compares."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,8 @@ from colorlib.files import write_json, write_text
 from colorlib.profiles import Profile
 from colorlib.trainer import train
 
-SETTINGS = {"photos": "bundled", "epochs": 2, "crops_per_epoch": 16, "crop_size": 16, "batch_size": 8}
+PHOTOS = "bundled@64"
+SETTINGS = {"photos": PHOTOS, "epochs": 2, "crops_per_epoch": 16, "crop_size": 16, "batch_size": 8}
 JUDGED = ("parameter-count", "test-mse", "training-loss")
 
 
@@ -33,26 +34,32 @@ def write_some_claims(results: Results) -> dict[str, Any]:
     return judged
 
 
-def make_tiny_profile(root: Path) -> Profile:
-    """Train, score and draw everything but notebooks and the report, and list it."""
+def make_tiny_profile(root: Path, *, drawn: bool = True) -> Profile:
+    """Train, score and draw everything but notebooks and the report, and list it.
+
+    Args:
+        root: folder of the results and figures.
+        drawn: draw the figures, for which whole photographs are colored.
+    """
     profile = Profile(name="tiny", settings=SETTINGS, seeds=(0,), root=root)
     run = profile.run(0)
     for _ in train(profile.config, run, device="cpu"):
         pass
     for _ in score_run(run, device=prepare("cpu")):
         pass
-    losses = baseline_losses("bundled", 16)
+    losses = baseline_losses(PHOTOS, 16)
     data, baselines, table = files(profile, "data")
-    write_json(data, {"photos": "bundled"})
+    write_json(data, {"photos": PHOTOS})
     write_json(baselines, {"validation_mse": losses})
-    write_text(table, look_up_table_csv("bundled"))
+    write_text(table, look_up_table_csv(PHOTOS))
     results = Results(profile)
     write_scores(results, rescore=True)
     table1(results)
-    figures.loss_curve([run], losses, files(profile, "figure1")[0])
-    figures.data_crops(profile.figures, 16)
-    for name in EXAMPLES:
-        figures.paper_example(name, load_run(run), look_up(read_look_up_table(table)), profile.figures)
+    if drawn:
+        figures.loss_curve([run], losses, files(profile, "figure1")[0])
+        figures.data_crops(profile.figures, 16)
+        for name in EXAMPLES:
+            figures.paper_example(name, load_run(run), look_up(read_look_up_table(table)), profile.figures)
     write_some_claims(results)
     write_manifest(profile)
     return profile

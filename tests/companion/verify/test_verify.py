@@ -16,6 +16,7 @@ from colorlib import cli
 from colorlib.companion import pipeline
 from colorlib.companion.artifacts import outlook
 from colorlib.companion.pipeline import MANIFEST, read_manifest, write_manifest
+from colorlib.companion.steps import files
 from colorlib.companion.sweeps import run as sweep_run
 from colorlib.companion.sweeps.spec import load_sweep
 from colorlib.companion.sweeps.summary import write_summary
@@ -38,6 +39,15 @@ def copy(tiny: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prof
     shutil.copytree(tiny.results.parent.parent, tmp_path / "copy")
     monkeypatch.setattr(pipeline, "write_claims", write_some_claims)
     return dataclasses.replace(tiny, root=tmp_path / "copy")
+
+
+@pytest.fixture
+def quick_copy(copy: Profile) -> Profile:
+    """The copy without Figures 2-3, for which the network colors whole photographs."""
+    for path in files(copy, "figures2_3"):
+        path.unlink()
+    write_manifest(copy)
+    return copy
 
 
 @pytest.mark.slow
@@ -94,16 +104,16 @@ def test_a_changed_file_is_not_the_listed_one(copy: Profile, name: str):
 @pytest.mark.parametrize(
     "name", [next(iter(INPUTS)), *(pytest.param(name, marks=pytest.mark.campaign) for name in list(INPUTS)[1:])]
 )
-def test_a_changed_input_that_is_listed_is_found_by_its_outputs(copy: Profile, tmp_path: Path, name: str):
-    path = copy.results.parent.parent / name
+def test_a_changed_input_that_is_listed_is_found_by_its_outputs(quick_copy: Profile, tmp_path: Path, name: str):
+    path = quick_copy.results.parent.parent / name
     if name.endswith("history.csv"):  # the figure must change by more than its tolerance
         path.write_text(re.sub(r"0\.0", "0.9", path.read_text()))
     else:
         change_digit(path)
-    write_manifest(copy)
-    assert all(check.outcome == Outcome.PASSED for check in verify.as_listed(copy))
-    found = [check.subject for check in verify.rebuilt(copy, tmp_path / "scratch") if check.outcome == Outcome.DIFFERS]
-    assert any(INPUTS[name] in subject for subject in found)
+    write_manifest(quick_copy)
+    assert all(check.outcome == Outcome.PASSED for check in verify.as_listed(quick_copy))
+    found = [check for check in verify.rebuilt(quick_copy, tmp_path / "scratch") if check.outcome == Outcome.DIFFERS]
+    assert any(INPUTS[name] in check.subject for check in found)
 
 
 @pytest.mark.slow
@@ -117,20 +127,20 @@ def test_each_of_many_changed_outputs_is_named(copy: Profile, tmp_path: Path):
 
 @pytest.mark.slow
 def test_an_output_that_is_not_made_does_not_pass_by_its_copy(
-    copy: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick_copy: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(pipeline, "write_claims", lambda results: None)
     monkeypatch.setattr(pipeline.table1, "table1", lambda results: None)
-    found = {check.subject for check in verify.rebuilt(copy, tmp_path / "a") if check.outcome == Outcome.DIFFERS}
+    found = {check.subject for check in verify.rebuilt(quick_copy, tmp_path / "a") if check.outcome == Outcome.DIFFERS}
     # Both are inputs of the report, so copies of them lie in the scratch folder.
     assert {"results/tiny/claims.json", "results/tiny/table1.csv"} <= found
 
 
 @pytest.mark.slow
-def test_without_a_list_the_outputs_that_exist_are_rebuilt(copy: Profile, tmp_path: Path):
-    listed = {check.subject for check in verify.rebuilt(copy, tmp_path / "a")}
-    (copy.results / MANIFEST).unlink()
-    found = list(verify.rebuilt(copy, tmp_path / "b"))
+def test_without_a_list_the_outputs_that_exist_are_rebuilt(quick_copy: Profile, tmp_path: Path):
+    listed = {check.subject for check in verify.rebuilt(quick_copy, tmp_path / "a")}
+    (quick_copy.results / MANIFEST).unlink()
+    found = list(verify.rebuilt(quick_copy, tmp_path / "b"))
     assert {check.subject for check in found} == listed
     assert {check.outcome for check in found} == {Outcome.PASSED}
 
@@ -143,6 +153,7 @@ def test_results_of_sweeps_are_rebuilt_from_their_points(
     monkeypatch.setattr(sweep_run, "execute", stand_in)
     stub_notebook(tmp_path)
     path = sweep_text(tmp_path, "outlook", points=[{"name": "paper"}, {"name": "fast", "learning_rate": 3e-3}])
+    copy = dataclasses.replace(copy, settings=copy.settings | {"photos": "bundled"})
     first, second = load_sweep(path, copy).points
     for point in (first, second):
         sweep_run.run_point(point)
@@ -191,13 +202,13 @@ def test_missing_and_added_files_are_named(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_without_photographs_the_rest_is_checked(copy: Profile, monkeypatch: pytest.MonkeyPatch):
+def test_without_photographs_the_rest_is_checked(quick_copy: Profile, monkeypatch: pytest.MonkeyPatch):
     def missing(*args: object, **options: object) -> None:
         raise PhotosMissingError("the photographs are not on this machine")
 
     monkeypatch.setattr(rerun, "scored_photos", missing)
     monkeypatch.setattr(rerun, "train", missing)
-    found = list(verify.verify(copy))
+    found = list(verify.verify(quick_copy))
     unchecked = [check for check in found if check.outcome == Outcome.NOT_CHECKED]
     assert [re.findall(r"\w+\.csv", check.subject) for check in unchecked] == [["per_image.csv"], ["history.csv"]]
     assert not [check for check in found if check.outcome == Outcome.DIFFERS]
