@@ -1,6 +1,7 @@
 """Functions for notebook cells: the profile and where its files are written, lines of training, a run's provenance."""
 
 import ast
+import base64
 import hashlib
 import inspect
 import io
@@ -162,12 +163,13 @@ def show_finding(sentence: str) -> None:
 
 def show_axes(axes: Axes) -> None:
     """Display the figure of axes that a reader changed."""
-    from IPython.display import Image, display
+    from IPython.display import display
 
     figure, buffer = axes.get_figure(root=True), io.BytesIO()
     assert figure is not None
     figure.savefig(buffer, format="png", bbox_inches="tight")
-    display(Image(buffer.getvalue(), width=760))
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    display({"image/png": picture}, raw=True, metadata={"image/png": {"width": 760}})
 
 
 def show(sentences: Sequence[str], table: Table | None) -> None:

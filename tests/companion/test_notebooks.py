@@ -215,23 +215,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def executed_with(path: Path, root: Path, folder: Path, *changes: str) -> list[str]:
-    """Execute a notebook and cells below it, as by hand; returns the lines that it prints."""
+def run_with_change(path: Path, root: Path, folder: Path) -> list[str]:
+    """Run the cells of a notebook and the change below them in this process; returns what they print and show."""
     nb = nbformat.read(path, as_version=4)
-    nb.cells += [nbformat.v4.new_code_cell(change) for change in changes]
-    source = folder / path.name
-    nbformat.write(nb, source)
-    given = {"run": str(folder / "run")} if path.stem == "02_train" else {"root": str(root)}
+    cells = [*nb.cells, *map(nbformat.v4.new_code_cell, changes_of(nb))]
+    given = {"run": str(folder / "run"), "photos": "bundled@64"} if path.stem == "02_train" else {"root": str(root)}
     given |= {"controls": False} if path.stem == "explore" else {}
-    lines: list[str] = []
-    execute(execution(source, parameters=given, output=folder / "out" / path.name), lines.append)
-    return lines
+    words, _ = run_cells(cells, given)
+    return words
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.stem != "00_method"], ids=lambda path: path.stem)
 def test_the_change_that_a_notebook_suggests_can_be_pasted(path, results, tmp_path):
-    executed_with(path, results, tmp_path, *changes_of(nbformat.read(path, as_version=4)))
+    run_with_change(path, results, tmp_path)
 
 
 def scale_errors(path: Path, method: str, factor: float) -> None:
@@ -282,8 +280,7 @@ def test_headings_follow_from_the_results(name, results, tmp_path):
 @pytest.mark.slow
 def test_the_paper_by_hand_agrees_with_the_library_and_loses_to_a_look_up_table(tmp_path):
     """The cells of 00_method assert that each step equals the library's."""
-    path = NOTEBOOKS / "00_method.ipynb"
-    lines = executed_with(path, tmp_path, tmp_path, *changes_of(nbformat.read(path, as_version=4)))
+    lines = run_with_change(NOTEBOOKS / "00_method.ipynb", tmp_path, tmp_path)
     text = "\n".join(lines)
     parameters = [int(count.replace(",", "")) for count in re.findall(r"= +([\d,]+) parameters", text)]
     assert len(parameters) == 6
