@@ -22,13 +22,16 @@ import pytest
 from PIL import Image
 
 from colorlib.companion import reproduce as reproduction
+from colorlib.companion.article import PICTURES
 from colorlib.companion.paper import EXAMPLES
+from colorlib.companion.report.notebook_html import read_notebook
 from colorlib.companion.steps import RUN_FILES, files, steps
 from colorlib.files import write_text
 from colorlib.photos.download import UnreachableError
 from colorlib.profiles import PROJECT, load_profile
 
 STEPS = ["00_method", "01_data", "02_train_seed-0", "03_figure1", "04_figures2_3", "05_table1", "explore"]
+PHOTOS = "bundled@128"
 LAST_EPOCH = re.compile(r"\bepoch +5\D+5\b")
 TIMED = {"SHA256SUMS", "timing.csv"}
 """Files with times, or hashes of times, in which equal runs differ."""
@@ -165,13 +168,15 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    """A git checkout of the project in another folder, without results."""
+    """A git checkout of the project in another folder, without results; `smoke` is on small photographs there."""
     folder = tmp_path_factory.mktemp("clone") / "colorlib companion"
     listed = git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     for name in filter(None, listed):
         if (PROJECT / name).is_file() and not name.startswith(("results/", "figures/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
+    smoke = folder / "notebooks" / "profiles" / "smoke.yaml"
+    smoke.write_text(smoke.read_text().replace("photos: bundled\n", f"photos: {PHOTOS}\n"))
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "clone")
@@ -344,6 +349,18 @@ def test_executed_notebooks_hold_no_clock_and_no_path(clone, reproduced):
 
 
 @pytest.mark.slow
+def test_executed_notebooks_have_captions_and_alternative_texts(clone, reproduced):
+    labels = []
+    for name in ("01_data", "03_figure1", "04_figures2_3", "05_table1"):
+        outputs = read_notebook(clone / f"results/smoke/notebooks/{name}.ipynb").outputs
+        assert all(output.caption for output in outputs)
+        assert all(output.alt for output in outputs if "<img" in output.body)
+        labels += [output.label for output in outputs]
+    assert labels == ["", "", "Figure 1.", "Figure 2.", "Figure 3a.", "Figure 3b.", "Table I"]
+    assert [label for _, label in PICTURES.values()] == labels[2:6]
+
+
+@pytest.mark.slow
 def test_steps_that_are_up_to_date_are_skipped_and_redone_the_same(clone, reproduced):
     before = contents(clone)
     again = colorlib(clone, "reproduce", "--profile", "smoke")
@@ -407,7 +424,8 @@ def test_a_failing_notebook_ends_with_its_name_and_a_failing_status(clone, repro
 @pytest.mark.slow
 def test_papermill_alone_runs_the_training_notebook_anywhere_into_its_own_run(clone, tmp_path):
     command = [sys.executable, "-m", "papermill", str(clone / "notebooks/02_train.ipynb"), "out.ipynb"]
-    settings = ["-p", "learning_rate", "3e-4", "-p", "epochs", "1", "-p", "crops_per_epoch", "8"]
+    given = {"photos": PHOTOS, "learning_rate": "3e-4", "epochs": "1", "crops_per_epoch": "8"}
+    settings = [word for name, value in given.items() for word in ("-p", name, value)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COLORLIB")}
     done = subprocess.run(
         [*command, *settings], cwd=tmp_path, env=clean | {"PYTHONPATH": str(clone)}, capture_output=True, text=True,

@@ -1,7 +1,6 @@
 """Executed notebooks as HTML: words from the outputs' metadata, tables that scroll, pages with code."""
 
 import re
-import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,6 @@ from helpers.html import Page, words
 from helpers.results import edit_outputs, invented_figure, make_results, outputs_of
 
 from colorlib.companion.article import PICTURES
-from colorlib.companion.notebooks import Execution, execute
 from colorlib.companion.report.notebook_html import (
     compact_table,
     html_output,
@@ -26,7 +24,7 @@ from colorlib.companion.report.notebook_html import (
 )
 from colorlib.companion.steps import shown_steps, steps
 from colorlib.companion.tables import Column, Table
-from colorlib.profiles import NOTEBOOKS, PROJECT, Profile, load_profile
+from colorlib.profiles import Profile
 
 TABLE = Table(
     data=pd.DataFrame([{"method": "gray", "MSE": 0.5}]),
@@ -197,32 +195,3 @@ def test_captions_stand_once_in_a_page(profile):
         assert page.count(f"The &lt;caption&gt; of {name}.</figcaption></figure>") == 1
         assert page.count(f"The &lt;caption&gt; of {name}.") == 1
     assert 'class="caption"' not in page
-
-
-@pytest.mark.slow
-def test_executed_notebooks_have_captions_and_alternative_texts(tmp_path):
-    """01, 03, 04 and 05, executed on a copy of the committed results."""
-    local = shutil.ignore_patterns("stamps", "checkpoints", ".*", "*.html", "notebooks", "sweeps")
-    shutil.copytree(PROJECT / "results" / "cpu", tmp_path / "results" / "cpu", ignore=local)
-    root = {"profile": "cpu", "root": str(tmp_path)}
-    parameters = {
-        "01_data": {"profile": "new", "root": str(tmp_path)}, "03_figure1": root, "04_figures2_3": root,
-        "05_table1": root,
-    }  # fmt: skip
-    labels = []
-    for name, given in parameters.items():
-        profile = load_profile("cpu", root=tmp_path)
-        execution = Execution(
-            notebook=NOTEBOOKS / f"{name}.ipynb",
-            output=profile.results / "notebooks" / f"{name}.ipynb",
-            record=tmp_path / "record.json",
-            parameters=given,
-            outputs=(),
-        )
-        execute(execution)
-        outputs = read_notebook(execution.output).outputs
-        assert all(output.caption for output in outputs)
-        assert all(output.alt for output in outputs if "<img" in output.body)
-        labels += [output.label for output in outputs]
-    assert labels == ["", "", "Figure 1.", "Figure 2.", "Figure 3a.", "Figure 3b.", "Table I"]
-    assert [label for _, label in PICTURES.values()] == labels[2:6]
