@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
+LONGEST = ("test_reproduce.py", "test_process.py", "test_notebooks.py", "test_resume.py", "test_device.py")
+"""Files whose slow tests take the longest: processes, kernels and kills."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with the most slow tests first: of several workers none is left with a long one at the end."""
+    """The longest files first, then those with the most slow tests: no worker is left with a long one at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    first = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path.name, len(first)), -slow[item.path]))
 
 
 @pytest.fixture(scope="session")
