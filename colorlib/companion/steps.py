@@ -21,8 +21,8 @@ COMPARED = ("cpu", "cpu-imagenet-sample@256", "paper-cifar10", "bundled")
 """Profiles that the table of data sets compares with the primary one."""
 LIGHTWEIGHT = "lightweight"
 """The sweep that chooses a network within the paper's budget, and the profile that trains the chosen network."""
-TWO_SOURCES = "small"
-"""The profile of a small colorizer for photographs of more than one source, which the sweep `balance` chose."""
+SEVERAL_SOURCES = "small"
+"""The profile of a small colorizer for photographs of more than one source."""
 SMALL = "paper-cifar10"
 """The profile with the most photographs, all small: it shows how results scale with their number."""
 DOMAINS = ("cpu-imagenet-sample@256", "paper-cifar10")
@@ -31,8 +31,8 @@ ELSEWHERE = "imagenet-sample@256"
 """Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
 STORY_SWEEPS = (("cpu", "data_scaling"), (PRIMARY, "contest"), ("cpu", "perceptual"))
 """Profiles and names of the sweeps that the story tells."""
-STRANGERS = ("zhang2016", "cifar10")
-"""Photographs that no network of `small`, `lightweight` and `paper` was trained on, besides those of `ELSEWHERE`."""
+ALSO_SCORED = ("zhang2016", "cifar10")
+"""Photographs on which the small colorizer is compared too, besides those of `ELSEWHERE`."""
 CLAIM_SWEEPS = ("outlook", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
@@ -183,11 +183,11 @@ def story_inputs(profile: Profile) -> list[Path]:
 
 def small_colorizer_inputs(profile: Profile) -> list[Path]:
     """Return the scores that `story.home_and_away` compares, whether or not they exist."""
-    networks = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)]
+    networks = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)]
     return [path for each in networks for path in files(each, "scores")] + [
         path
         for each in networks
-        for photos in (ELSEWHERE, *STRANGERS)
+        for photos in (ELSEWHERE, *ALSO_SCORED)
         for baselines, runs in [elsewhere_files(each, photos)]
         for path in (baselines, *runs)
     ]

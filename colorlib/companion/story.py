@@ -26,11 +26,12 @@ from colorlib.companion.claims.measurement import (
 )
 from colorlib.companion.costs import costs, multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, STRANGERS, TWO_SOURCES, files, story_sweep
+from colorlib.companion.steps import ALSO_SCORED, ELSEWHERE, LIGHTWEIGHT, PRIMARY, SEVERAL_SOURCES, files, story_sweep
 from colorlib.companion.sweeps.summary import differences, read_summary, students_interval
 from colorlib.companion.tables import JOINED, Column, Table, measures, spread, summaries_by_seed
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, psnr_of
+from colorlib.photos.registry import scored_source
 
 STORY_POINTS = {
     "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
@@ -182,7 +183,7 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
 def _small(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what a network of a fraction of the multiply-adds gains at home and away, trained on both."""
     gained, _ = home_and_away(results)
-    share, own = (multiply_adds_per_pixel(each.profile.config) for each in (results.other(TWO_SOURCES), results))
+    share, own = (multiply_adds_per_pixel(each.profile.config) for each in (results.other(SEVERAL_SOURCES), results))
     chosen = [(LIGHTWEIGHT, HOME, "that U-Net at home"), (ONE_COLOR, AWAY, f"one color {AWAY}")]
     parts = []
     for reference, place, words in chosen:
@@ -190,8 +191,8 @@ def _small(results: Results, claims: Mapping[str, Any]) -> str:
         numbers = {"value": gain.value, "low": gain.low, "high": gain.high}
         parts.append(f"{_decibels(numbers)} dB{_if_open(numbers)}, against {words}")
     return (
-        f"One that sees photographs shrunk, with {share / own:.1%} of the multiply-adds, trained on two sources, is "
-        f"{parts[0]}, and {parts[1]}."
+        f"One that sees photographs shrunk, with {share / own:.1%} of the multiply-adds, trained on several sources, "
+        f"is {parts[0]}, and {parts[1]}."
     )
 
 
@@ -385,7 +386,7 @@ def _third_record(
 # At home and away
 
 AWAY = f"on {ELSEWHERE}"
-PLACES = {f"on {photos}": photos for photos in (ELSEWHERE, *STRANGERS)}
+PLACES = {f"on {photos}": photos for photos in (ELSEWHERE, *ALSO_SCORED)}
 """Name of a place in the table -> its photographs; `HOME` has those of the profile itself."""
 OVER_ONE_COLOR, OVER_PAPER = "gain over one color", "gain over the paper's network"
 SHOWN = measures("psnr_of_mse", "ssim", "delta_e00", "colorfulness")
@@ -395,9 +396,9 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
     """Compare the small colorizer with one color and with the networks of `paper` and `lightweight`.
 
     At home are the test photographs of the profile's first source, which all three were trained on; away are those of
-    `ELSEWHERE`, a source that the small colorizer alone was trained on. The table has two sources more, on which none
-    was trained. Networks are judged by their a and b with the
-    photograph's own L, as `colorlib colorize` takes them; one color is the mean of the training photographs of each.
+    `ELSEWHERE`, a source that the small colorizer alone was trained on. The table has two sources more. Networks are
+    judged by their a and b with the photograph's own L, as `colorlib colorize` takes them; one color is the mean of the
+    training photographs of each.
 
     Args:
         results: of any profile in the checkout.
@@ -409,15 +410,15 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
     Raises:
         NotMeasuredError: a network was not trained or scored; the message has the command.
     """
-    networks = [results.other(name) for name in (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)]
+    networks = [results.other(name) for name in (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)]
     seeds = [seed for seed in networks[0].profile.seeds if all(seed in each.profile.seeds for each in networks)]
     gained: dict[str, list[Gain]] = {ONE_COLOR: [], PRIMARY: [], LIGHTWEIGHT: []}
     records: list[dict[str, Any]] = []
     for place in (HOME, *PLACES):
         rows = [row for each in networks for row in _named_scores(each, place)]
         for reference, found in gained.items() if place in (HOME, AWAY) else ():
-            name = f"{ONE_COLOR}, {TWO_SOURCES}" if reference == ONE_COLOR else reference
-            found += gains(rows, seeds, TWO_SOURCES, name, place=place)
+            name = f"{ONE_COLOR}, {SEVERAL_SOURCES}" if reference == ONE_COLOR else reference
+            found += gains(rows, seeds, SEVERAL_SOURCES, name, place=place)
         over_paper = summaries_by_seed(rows, reference=PRIMARY)
         for each in networks:
             name, color = each.profile.name, f"{ONE_COLOR}, {each.profile.name}"
@@ -429,10 +430,14 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
                     | spread(over_color[method], {"psnr_gain": Column(name=OVER_ONE_COLOR)})
                 )
     data = pd.DataFrame(records)
-    small, papers = (costs(results.other(name).profile.config) for name in (TWO_SOURCES, PRIMARY))
+    small, papers = (costs(results.other(name).profile.config) for name in (SEVERAL_SOURCES, PRIMARY))
     share = small["multiply-adds per pixel"] / papers["multiply-adds per pixel"]
     images = data.drop_duplicates("photographs").set_index("photographs")["images"]
-    strangers = listed([f"{images[name]} of {photos}" for name, photos in PLACES.items() if name != AWAY])
+    trained_on = {scored_source(part) for part in networks[-1].profile.photos.split("+")}
+    alone, none = (
+        listed([f"{images[name]} of {photos}" for name, photos in PLACES.items() if (photos in trained_on) is known])
+        for known in (True, False)
+    )
     return gained, Table(
         data=data,
         columns=[
@@ -445,9 +450,9 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
             f"Three networks, each with the photograph's own L, and one color, the mean of the training photographs of "
             f"each. The small one has {small['parameters']:,.0f} parameters and, because it sees photographs shrunk, "
             f"{share:.2%} of the paper's multiply-adds. At home: {images[HOME]} test photographs of "
-            f"{networks[0].profile.photos}, a source of all three; away: {images[AWAY]} of {ELSEWHERE}, a source of "
-            f"the small one alone; {strangers}, sources of none. {len(seeds)} seeds. In brackets: {JOINED}; gains are "
-            "differences in PSNR of MSE, in dB."
+            f"{networks[0].profile.photos}, a source of all three; away: {alone}, where the small one alone was "
+            f"trained, and {none}, where none was. {len(seeds)} seeds. In brackets: {JOINED}; gains are differences in "
+            "PSNR of MSE, in dB."
         ),
     )
 

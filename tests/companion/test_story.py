@@ -21,7 +21,7 @@ from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import (
     LIGHTWEIGHT,
     PRIMARY,
-    TWO_SOURCES,
+    SEVERAL_SOURCES,
     elsewhere_files,
     files,
     inputs,
@@ -273,11 +273,15 @@ def test_the_small_colorizer_is_compared_at_home_and_away(profile):
     rows = table.data.set_index(["photographs", "method"])
     assert (rows.loc[HOME, "images"] == 200).all()
     assert (rows.loc[AWAY, "images"] == 81).all()
+    assert (rows.loc["on zhang2016", "images"] == 200).all()
+    assert (rows.loc["on cifar10", "images"] == 1000).all()
+    assert "81 of imagenet-sample@256 and 1000 of cifar10, where the small one alone" in table.caption
+    assert "200 of zhang2016, where none" in table.caption
     # Independently: errors pooled over the photographs, mean over seeds
-    small, papers = (other_profile(profile, name) for name in (TWO_SOURCES, PRIMARY))
+    small, papers = (other_profile(profile, name) for name in (SEVERAL_SOURCES, PRIMARY))
     for place, pooled in {HOME: home_levels, AWAY: away_levels}.items():
         own, theirs = (pooled(each, "network, true L") for each in (small, papers))
-        row = rows.loc[place, TWO_SOURCES]
+        row = rows.loc[place, SEVERAL_SOURCES]
         assert row["PSNR of MSE"] == pytest.approx(own)
         assert row["gain over the paper's network"] == pytest.approx(own - theirs)
         assert row["gain over one color"] == pytest.approx(own - pooled(small, ONE_COLOR))
@@ -308,7 +312,7 @@ def away_levels(profile: Profile, method: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize(("factor", "words"), [(0.5, "better than one color away"), (2.0, "worse than one color away")])
 def test_the_finding_on_the_small_colorizer_turns_with_its_scores(profile, factor: float, words: str):
-    for path in elsewhere_files(other_profile(profile, TWO_SOURCES))[1]:
+    for path in elsewhere_files(other_profile(profile, SEVERAL_SOURCES))[1]:
         edit(path, lambda row: {"mse": factor * float(row["mse"]), "psnr": psnr_of(factor * float(row["mse"]))})
     gained, _ = home_and_away(Results(profile))
     away = next(g for g in gained[ONE_COLOR] if (g.place, g.measure) == (AWAY, PRIMARY_MEASURE))
@@ -317,6 +321,6 @@ def test_the_finding_on_the_small_colorizer_turns_with_its_scores(profile, facto
 
 
 def test_a_small_colorizer_that_was_not_scored_is_named(profile):
-    elsewhere_files(other_profile(profile, TWO_SOURCES))[1][0].unlink()
+    elsewhere_files(other_profile(profile, SEVERAL_SOURCES))[1][0].unlink()
     with pytest.raises(NotMeasuredError, match=r"colorlib evaluate results/small/seed-0 --photos imagenet-sample@256"):
         home_and_away(Results(profile))

@@ -43,7 +43,7 @@ from colorlib.companion.artifacts.figures import (
     style,
 )
 from colorlib.companion.paper import EXAMPLES
-from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, TWO_SOURCES, files, other_profile
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, SEVERAL_SOURCES, files, other_profile
 from colorlib.companion.tables import JOINED, Column, Table, joined
 from colorlib.evaluate import Estimate, mean_over_images, psnr_gain, psnr_of_mean, scored_photos
 from colorlib.files import read_json, round_floats, sha256, write_json, write_text
@@ -62,7 +62,7 @@ DRAWS = 3
 GRAY, NEAREST, LEVIN = "gray", "nearest hint", "levin"
 """Methods without a network: hints spread over the gray picture, a and b of the nearest hint everywhere, and hints
 spread by the optimization of Levin et al. (2004)."""
-NETWORKS = (PRIMARY, LIGHTWEIGHT, TWO_SOURCES)
+NETWORKS = (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)
 """Profiles whose networks are measured; their names are the methods."""
 METHODS = (GRAY, NEAREST, LEVIN, *NETWORKS)
 TITLES = {
@@ -80,7 +80,7 @@ MARKERS = {
     LEVIN: ("D", "none", CLASSICAL),
     PRIMARY: ("X", VALIDATION, VALIDATION),
     LIGHTWEIGHT: ("o", TRAINING, TRAINING),
-    TWO_SOURCES: ("^", TRAINING, TRAINING),
+    SEVERAL_SOURCES: ("^", TRAINING, TRAINING),
 }
 """Method -> its marker, face color and edge color in the figure."""
 MEASURES = ("PSNR of MSE", "mean PSNR")

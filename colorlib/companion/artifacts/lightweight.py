@@ -2,7 +2,7 @@
 
 The sweep `lightweight` compares networks with at most a tenth of the paper's multiply-adds on validation; the profile
 of the same name trains the best one with as many updates as the paper's. The sweep `contest` says what its
-learning-rate schedule is worth to the paper's network; the sweep `balance` chose a smaller one for two sources.
+learning-rate schedule is worth to the paper's network; the sweep `balance` chose a smaller one for several sources.
 """
 
 from collections.abc import Mapping

@@ -159,7 +159,7 @@ def small_colorizer(gained: Mapping[str, Sequence[Gain]]) -> Finding:
     words = {Effect.BETTER: "better than", Effect.WORSE: "worse than", Effect.OPEN: "not told apart from"}
     return Finding(
         heading=(
-            f"A small colorizer trained on two sources is {words[home.effect]} the paper's network at home, and "
+            f"A small colorizer trained on several sources is {words[home.effect]} the paper's network at home, and "
             f"{words[away.effect]} one color away from home"
         ),
         sentence=" ".join(home_and_away_sentences(gained)),

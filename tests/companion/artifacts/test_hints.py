@@ -43,7 +43,7 @@ from colorlib.companion.artifacts.hints import (
     true_hint,
     write,
 )
-from colorlib.companion.steps import files, other_profile, steps
+from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, files, other_profile, steps
 from colorlib.companion.tables import joined
 from colorlib.companion.verify import rerun
 from colorlib.companion.verify.compare import Outcome
@@ -359,7 +359,7 @@ def test_the_notebook_is_a_step_of_the_lightweight_profile_alone(tmp_path: Path)
     write_text(files(profile, "hint_scores")[0], "")
     (step,) = [step for step in steps(profile) if step.name == "09_hints"]
     assert set(step.outputs) == {*files(profile, "hints", "hint_examples")}
-    weights = {other_profile(profile, name).run(0) / "weights.safetensors" for name in NETWORKS}
+    weights = {other_profile(profile, name).run(0) / "weights.safetensors" for name in (PRIMARY, LIGHTWEIGHT)}
     assert {*files(profile, "hint_scores"), *weights} <= set(step.inputs)
     assert "09_hints" not in [step.name for step in steps(load_profile("paper"))]
 
