@@ -594,7 +594,7 @@ def hint_examples(profile: Profile) -> Illustration:
     Args:
         profile: the lightweight profile; the networks are those of its first seed and of the paper's.
     """
-    owners = [other_profile(profile, name) for name in NETWORKS]
+    owners = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT)]
     networks = [load_run(owner.run(owner.seeds[0])) for owner in owners]
     found = {photo.name: photo for split in find_source("bundled").splits for photo in open_photos("bundled", split)}
     titles = ["gray", "paper's network", f"{LIGHTWEIGHT} (default)", "the same, 5 hints", "photograph"]
