@@ -227,8 +227,8 @@ def _mean_over_seeds(differences: pd.Series) -> dict[str, float]:
 def schedule_sentence(gained: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the outcome of `gains_of_schedule` as a sentence."""
     return (
-        f"A falling learning rate gains the paper's network {GAIN.text(gained[FALLING])} dB; the small network, which "
-        f"has it, is then {GAIN.text(gained[LIGHTWEIGHT])} dB from it"
+        f"A falling learning rate gains the paper's network {GAIN.text(gained[FALLING])} dB; the lightweight network, "
+        f"which has it, is then {GAIN.text(gained[LIGHTWEIGHT])} dB from it"
     )
 
 

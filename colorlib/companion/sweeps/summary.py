@@ -170,7 +170,7 @@ def read_summary(path: Path) -> pd.DataFrame:
     if not path.is_file():
         name, profile = path.parent.name, path.parent.parent.parent.name
         raise ValueError(f"{path} does not exist; run `make sweep SWEEP={name} PROFILE={profile}`")
-    rows = pd.read_csv(path)
+    rows = pd.read_csv(path, dtype={"point": str})  # names may be numbers
     numbers = ["seed", "updates", "training loss", "validation loss", "images", "parameters", "seconds", *COLUMNS]
     for column in ("point", "changes", "method", "photographs", "scored", *numbers):
         if column not in rows or (column in numbers and not pd.api.types.is_numeric_dtype(rows[column])):

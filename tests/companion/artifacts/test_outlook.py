@@ -127,6 +127,18 @@ def test_another_sweep_is_shown_without_changes(tmp_path: Path):
     assert "crop_size" in table.caption
 
 
+def test_points_may_be_named_by_numbers(tmp_path: Path):
+    """`summary_rows` has four points; all of them get a number for a name."""
+    rows = summary_rows(3)
+    numbers = {name: str(number) for number, name in enumerate(dict.fromkeys(row["point"] for row in rows))}
+    profile = with_sweep(tmp_path, [row | {"point": numbers[row["point"]]} for row in rows], "context")
+    sentences, table = outlook.read_sweep(profile, "context", "0")
+    assert table is not None
+    assert len(sentences) == len(numbers) - 1
+    assert sentences[0].startswith("1 (")
+    assert "no change can be computed" not in " ".join(sentences)
+
+
 def test_another_sweep_is_compared_with_a_point_of_its_own(tmp_path: Path):
     profile = with_sweep(tmp_path, renamed(summary_rows(3), "paper", "all"), "data_scaling")
     sentences, table = outlook.read_sweep(profile, "data_scaling", "all")
