@@ -243,7 +243,7 @@ def test_which_way_to_spread_hints_is_better_follows_from_the_rows(tmp_path: Pat
 def stand_in(monkeypatch: pytest.MonkeyPatch, root: Path) -> tuple[Profile, list[str]]:
     """A profile whose networks are stubs, and the names of the photographs as they are measured."""
     profile, loaded = replace(load_profile("lightweight"), root=root), []
-    for owner in (profile, other_profile(profile, "paper")):
+    for owner in (other_profile(profile, name) for name in NETWORKS):
         for seed in owner.seeds:
             write_text(owner.run(seed) / "weights.safetensors", f"{owner.name} {seed}")
 

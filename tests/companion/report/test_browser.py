@@ -230,9 +230,10 @@ def test_claims_are_filtered_by_verdict_and_part(opened):
     page.get_by_role("button", name=re.compile("Outlook")).click()
     assert [claim.get_attribute("id") for claim in shown.all()] == ["claim-gan"]
     page.locator("a[href='#claim-test-mse']").first.click()
-    assert page.locator("#claim-test-mse .why").is_visible(), "a link shows its claim, filtered or not, and unfolds it"
+    # A link shows its claim, filtered or not, and unfolds it
+    page.locator("#claim-test-mse .why").wait_for(state="visible")
     page.locator("a[href='#claim-parameter-count']").first.click()
-    assert page.locator("#claim-parameter-count .why").is_visible(), "also one among the definitions"
+    page.locator("#claim-parameter-count .why").wait_for(state="visible")
 
 
 def test_without_script_every_claim_is_there(opened):
