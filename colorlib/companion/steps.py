@@ -138,7 +138,7 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *network_scores,
             *(PROFILES / f"{of.name}.yaml" for of in networks),
             *small_colorizer_inputs(profile),
-            *(path for of in owners for path in scored_points(of, "balance")),
+            *(path for of in owners for path in finished_points(of, "balance")),
         ],
         "datasets": _dataset_inputs(profile),
         "explore": [*first_network, runs[0] / "history.csv", *kept_weights],
@@ -218,6 +218,12 @@ def point_histories(profile: Profile, sweep: str = "outlook") -> list[Path]:
 def scored_points(profile: Profile, sweep: str) -> list[Path]:
     """Return the files with the scores of a sweep's points on test photographs, beside those of `point_histories`."""
     return [*point_histories(profile, sweep), *sorted(profile.sweep(sweep).glob("*/metrics*.json"))]
+
+
+def finished_points(profile: Profile, sweep: str) -> list[Path]:
+    """Return the files of a sweep's points that `sweeps.run.finished` reads, and the sweep's own."""
+    records = [path.with_name("run.json") for path in sorted(profile.sweep(sweep).glob("*/point.json"))]
+    return [NOTEBOOKS / "sweeps" / f"{sweep}.yaml", *records, *scored_points(profile, sweep)]
 
 
 def baselines_on_validation(profile: Profile) -> Path:

@@ -108,7 +108,10 @@ def test_the_outlook_needs_the_file_of_its_sweep(tmp_path: Path):
     profile = profile_in(tmp_path, "cpu")
     write_text(profile.sweep("outlook") / "summary.csv", "")
     write_text(other_profile(profile, SMALL).sweep("data_scaling") / "summary.csv", "")
+    point = other_profile(profile, PRIMARY).sweep("balance") / "0123456789" / "point.json"
+    write_text(point, "{}")
     found = step_of(profile, "07_outlook").inputs
+    assert {NOTEBOOKS / "sweeps" / "balance.yaml", point, point.with_name("run.json")} <= set(found)
     assert NOTEBOOKS / "sweeps" / "outlook.yaml" in found
     assert profile.sweep("outlook") / "summary.csv" in found
     assert tmp_path / "results" / SMALL / "sweeps/data_scaling/summary.csv" in found
