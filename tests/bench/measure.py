@@ -208,7 +208,7 @@ def coloring_committed(profile: int, winograd: int) -> dict[str, Any]:
     direct = replace(load_run(PROJECT / "results" / COMMITTED[profile] / "seed-0"), tile=photo_colorizer.TILE)
     changed = with_winograd(direct.network) if winograd else direct.network
     assert changed is not None, "no NNPACK here"
-    colorizer = replace(direct, network=changed)
+    colorizer = photo_colorizer.PhotoColorizer(colorizer=replace(direct, network=changed))
     photo = np.random.default_rng(0).integers(0, 256, (2 * photo_colorizer.TILE, photo_colorizer.TILE, 3), np.uint8)
     pictures = (photo[:64, : 64 * WARM_UP].copy(), photo)
     tiles = (pixels for picture in pictures for pixels in photo_colorizer.color_pixels(picture, colorizer))
