@@ -29,8 +29,15 @@ DOMAINS = ("cpu-imagenet-sample@256", "paper-cifar10")
 """Profiles whose networks are compared, on their own photographs, with the primary one's."""
 ELSEWHERE = "imagenet-sample@256"
 """Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
-STORY_SWEEPS = (("cpu", "data_scaling"), (PRIMARY, "contest"), ("cpu", "perceptual"))
-"""Profiles and names of the sweeps that the story tells."""
+BALANCE = "balance"
+"""The sweep behind the small colorizer."""
+SCHEDULE = "a falling learning rate"
+STORY_POINTS = {
+    "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
+    SCHEDULE: (PRIMARY, "contest", "cosine", "paper"),
+    "a loss on ImageNet's features": ("cpu", "perceptual", "perceptual-lite0", "mse"),
+}
+"""A change that the story tells -> profile and name of the sweep that measured it, its point, and the reference."""
 ALSO_SCORED = ("zhang2016", "cifar10")
 """Photographs on which the small colorizer is compared too, besides those of `ELSEWHERE`."""
 CLAIM_SWEEPS = ("outlook", "augmentation", "perceptual")
@@ -138,7 +145,8 @@ def inputs(profile: Profile) -> dict[str, tuple[Path, ...]]:
             *network_scores,
             *(PROFILES / f"{of.name}.yaml" for of in networks),
             *small_colorizer_inputs(profile),
-            *(path for of in owners for path in finished_points(of, "balance")),
+            NOTEBOOKS / "sweeps" / f"{BALANCE}.yaml",
+            *(path for of in owners for path in scored_points(of, BALANCE)),
         ],
         "datasets": _dataset_inputs(profile),
         "explore": [*first_network, runs[0] / "history.csv", *kept_weights],
@@ -175,7 +183,7 @@ def story_inputs(profile: Profile) -> list[Path]:
         *files(profile, "published_scores"),
         baselines,
         *runs,
-        *(story_sweep(profile, *sweep) for sweep in STORY_SWEEPS),
+        *(story_sweep(profile, owner, sweep) for owner, sweep, *_ in STORY_POINTS.values()),
         *files(other_profile(profile, LIGHTWEIGHT), "hint_scores"),
         *small_colorizer_inputs(profile),
     ]
@@ -216,14 +224,10 @@ def point_histories(profile: Profile, sweep: str = "outlook") -> list[Path]:
 
 
 def scored_points(profile: Profile, sweep: str) -> list[Path]:
-    """Return the files with the scores of a sweep's points on test photographs, beside those of `point_histories`."""
-    return [*point_histories(profile, sweep), *sorted(profile.sweep(sweep).glob("*/metrics*.json"))]
-
-
-def finished_points(profile: Profile, sweep: str) -> list[Path]:
-    """Return the files of a sweep's points that `sweeps.run.finished` reads, and the sweep's own."""
-    records = [path.with_name("run.json") for path in sorted(profile.sweep(sweep).glob("*/point.json"))]
-    return [NOTEBOOKS / "sweeps" / f"{sweep}.yaml", *records, *scored_points(profile, sweep)]
+    """Return the committed files of a sweep's trained points: those of `point_histories`, run.json and the scores."""
+    histories = point_histories(profile, sweep)
+    runs = [path.with_name("run.json") for path in histories if path.name == "point.json"]
+    return [*histories, *runs, *sorted(profile.sweep(sweep).glob("*/metrics*.json"))]
 
 
 def baselines_on_validation(profile: Profile) -> Path:

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -26,19 +25,22 @@ from colorlib.companion.claims.measurement import (
 )
 from colorlib.companion.costs import costs, multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import ALSO_SCORED, ELSEWHERE, LIGHTWEIGHT, PRIMARY, SEVERAL_SOURCES, files, story_sweep
-from colorlib.companion.sweeps.summary import differences, read_summary, students_interval
+from colorlib.companion.steps import (
+    ALSO_SCORED,
+    ELSEWHERE,
+    LIGHTWEIGHT,
+    PRIMARY,
+    SEVERAL_SOURCES,
+    STORY_POINTS,
+    files,
+    story_sweep,
+)
+from colorlib.companion.sweeps.summary import mean_change, read_summary
 from colorlib.companion.tables import JOINED, Column, Table, measures, spread, summaries_by_seed
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score, psnr_of
 from colorlib.photos.registry import scored_source
 
-STORY_POINTS = {
-    "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
-    "a falling learning rate": (PRIMARY, "contest", "cosine", "paper"),
-    "a loss on ImageNet's features": ("cpu", "perceptual", "perceptual-lite0", "mse"),
-}
-"""A change that the story tells -> profile and name of the sweep that measured it, its point, and the reference."""
 BUILT = ("gray-to-rgb", "output-range")
 """Claims on what the text says to build."""
 MILLIONS = IMAGENET.partition(" photographs")[0]
@@ -240,11 +242,7 @@ def _of_updates(claim: Mapping[str, Any]) -> dict[str, float]:
 def _of_points(results: Results, profile: str, sweep: str, point: str, reference: str) -> dict[str, float]:
     """Return the gain in dB of a sweep's point over another, seed by seed, with its interval over seeds."""
     path = _existing(results, story_sweep(results.profile, profile, sweep), f"sweep SWEEP={sweep} PROFILE={profile}")
-    changed = differences(read_summary(path), reference)
-    own = changed[(changed["point"] == point) & (changed["method"] == NETWORK)]
-    values = [float(value) for value in own["PSNR of MSE"]]
-    low, high = students_interval(values)
-    return {"value": fmean(values), "low": low, "high": high}
+    return asdict(mean_change(read_summary(path), point, reference))
 
 
 def _reversed(gain: Mapping[str, Any], value: str) -> dict[str, float]:

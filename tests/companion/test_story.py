@@ -22,6 +22,7 @@ from colorlib.companion.steps import (
     LIGHTWEIGHT,
     PRIMARY,
     SEVERAL_SOURCES,
+    STORY_POINTS,
     elsewhere_files,
     files,
     inputs,
@@ -32,7 +33,6 @@ from colorlib.companion.steps import (
 from colorlib.companion.story import (
     AWAY,
     ONE_COLOR,
-    STORY_POINTS,
     compare_with_one_color,
     home_and_away,
     home_and_away_sentences,

@@ -14,21 +14,23 @@ import pandas as pd
 
 from colorlib.companion.costs import costs
 from colorlib.companion.results import Results
-from colorlib.companion.steps import ELSEWHERE, LIGHTWEIGHT, PRIMARY, files
+from colorlib.companion.steps import BALANCE, ELSEWHERE, LIGHTWEIGHT, PRIMARY, SCHEDULE, STORY_POINTS, files
 from colorlib.companion.sweeps.run import finished
-from colorlib.companion.sweeps.spec import sweep_file, with_trained
+from colorlib.companion.sweeps.spec import sweep_file
 from colorlib.companion.sweeps.summary import (
     ENOUGH,
+    load_trained,
+    mean_change,
+    mean_over_seeds,
     over_seeds,
     photographs,
     read_summary,
-    students_interval,
     sweep_rows,
 )
 from colorlib.companion.tables import JOINED, MEASURES, Column, Table, measures, spread, summaries_by_seed
 from colorlib.config import as_json
-from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, read_metrics
-from colorlib.files import read_json, write_text
+from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Estimate, read_metrics
+from colorlib.files import write_text
 from colorlib.metrics import psnr_of
 from colorlib.profiles import Profile, changes_text
 from colorlib.provenance import machines
@@ -174,17 +176,14 @@ def _table(data: pd.DataFrame, lightweight: Results, paper: Results) -> Table:
 
 # What the schedule is worth, and the sweep behind the small colorizer
 
-CONTEST, UNCHANGED, FALLING = "contest", "paper", "cosine"
-"""A sweep of the paper's network, scored on test photographs; its point that changes nothing, and that of the schedule
-which the lightweight network was trained with.
+_, CONTEST, FALLING, UNCHANGED = STORY_POINTS[SCHEDULE]
+"""A sweep of the paper's network, scored on test photographs; its point with the learning-rate schedule that the
+lightweight network was trained with, and the point that changes nothing.
 """
-BALANCE = "balance"
-"""The sweep that chose the small colorizer."""
 PLACES = ("at home", "away")
-GAIN = Column(name="gain in dB", digits=2, signed=True)
 
 
-def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, dict[str, float]]:
+def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, Estimate]:
     """Return what the falling learning rate gains the paper's network, and what the lightweight one gains over that.
 
     Both are differences in PSNR of MSE in dB of equal seeds on the same test photographs.
@@ -194,8 +193,7 @@ def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, dict[st
         paper: the profile whose sweep `CONTEST` is read.
 
     Returns:
-        Two rows of `GAIN`, means over seeds: of `FALLING` over `UNCHANGED`, and of the lightweight network over
-        `FALLING`.
+        Two means over seeds: of `FALLING` over `UNCHANGED`, and of the lightweight network over `FALLING`.
 
     Raises:
         ValueError: the sweep was not run, or has another number of photographs.
@@ -209,34 +207,28 @@ def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, dict[st
     images = {len({row.image for of, row in lightweight.scores if of == seed}) for seed in own}
     if images != set(rows["images"]):
         raise ValueError(f"the sweep {CONTEST} of {paper.name} was not scored on the photographs of {LIGHTWEIGHT}")
-    by_seed = rows.set_index(["point", "seed"])["PSNR of MSE"].unstack(0)
-    falling = by_seed[FALLING].dropna()
+    falling = rows[rows["point"] == FALLING].set_index("seed")["PSNR of MSE"]
     return {
-        FALLING: _mean_over_seeds(falling - by_seed[UNCHANGED]),
-        LIGHTWEIGHT: _mean_over_seeds(pd.Series(own) - falling),
+        FALLING: mean_change(rows, FALLING, UNCHANGED),
+        LIGHTWEIGHT: mean_over_seeds([float(value) for value in (pd.Series(own) - falling).dropna()]),
     }
 
 
-def _mean_over_seeds(differences: pd.Series) -> dict[str, float]:
-    """Return the mean over the seeds that both have, with the bounds of its interval, as a row of `GAIN`."""
-    values = [float(value) for value in differences.dropna()]
-    low, high = students_interval(values)
-    return {GAIN.name: fmean(values), f"{GAIN.name} low": low, f"{GAIN.name} high": high}
-
-
-def schedule_sentence(gained: Mapping[str, Mapping[str, Any]]) -> str:
+def schedule_sentence(gained: Mapping[str, Estimate]) -> str:
     """Return the outcome of `gains_of_schedule` as a sentence."""
+    falling, lightweight = (
+        f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] dB" for gain in (gained[FALLING], gained[LIGHTWEIGHT])
+    )
     return (
-        f"A falling learning rate gains the paper's network {GAIN.text(gained[FALLING])} dB; the lightweight network, "
-        f"which has it, is then {GAIN.text(gained[LIGHTWEIGHT])} dB from it"
+        f"A falling learning rate gains the paper's network {falling}; the lightweight network, which has it, is then "
+        f"{lightweight} from it"
     )
 
 
 def sweep_home_and_away(profile: Profile) -> Table | None:
     """Return the points of the sweep `BALANCE` on validation photographs at home and away; None if none is scored."""
     records = []
-    seeds = [read_json(path, {"seed": int})["seed"] for path in profile.sweep(BALANCE).glob("*/point.json")]
-    for point in with_trained(sweep_file(BALANCE), profile, seeds).points:
+    for point in load_trained(sweep_file(BALANCE), profile).points:
         if finished(point) is None:
             continue
         own = point.config.photos

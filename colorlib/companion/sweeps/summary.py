@@ -7,6 +7,7 @@ summary.md has a row for each point and method, with means and standard deviatio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from colorlib.companion.notebooks import read_record
 from colorlib.companion.sweeps.run import RECORD, finished, metrics_file
 from colorlib.companion.sweeps.spec import SPLITS, Point, Sweep, with_trained
 from colorlib.companion.tables import Column, Table, measures
-from colorlib.evaluate import read_metrics
+from colorlib.evaluate import NETWORK, Estimate, read_metrics
 from colorlib.files import write_text
 from colorlib.photos.registry import scored_source
 from colorlib.profiles import Profile, changes_text
@@ -54,16 +55,21 @@ def write_summary(path: Path, profile: Profile) -> tuple[int, int]:
     Returns:
         The number of finished points, and of all points.
     """
-    records = [read_record(found) for found in profile.sweep(path.stem).glob(f"*/{RECORD}")]
-    sweep = with_trained(
-        path, profile, (record["seed"] for record in records if record and type(record.get("seed")) is int)
-    )
+    sweep = load_trained(path, profile)
     rows = summary_rows(sweep.points)
     if rows:
         csv_file, markdown_file = summary_files(profile, path.stem)
         write_text(csv_file, csv_text(rows))
         write_text(markdown_file, summary_table(over_seeds(pd.DataFrame(rows)), _caption(sweep, rows)).markdown())
     return len({(row["point"], row["seed"]) for row in rows}), len(sweep.points)
+
+
+def load_trained(path: Path, profile: Profile) -> Sweep:
+    """Read a sweep file with the seeds that it names and those of all points that were trained."""
+    records = [read_record(found) for found in profile.sweep(path.stem).glob(f"*/{RECORD}")]
+    return with_trained(
+        path, profile, (record["seed"] for record in records if record and type(record.get("seed")) is int)
+    )
 
 
 def summary_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -249,6 +255,25 @@ def compare_points(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
                 change |= {f"{name} low": low, f"{name} high": high}
         records.append({str(key): value for key, value in record.items()} | change)
     return pd.DataFrame(records)
+
+
+def mean_change(rows: pd.DataFrame, point: str, reference: str) -> Estimate:
+    """Return the mean change in PSNR of MSE of a point's RGB output against another point's, in dB (`mean_over_seeds`).
+
+    Args:
+        rows: of a summary.csv.
+        point: name of the point.
+        reference: name of the point that it is compared with, on the seeds that both have.
+    """
+    changed = differences(rows, reference)
+    own = changed[(changed["point"] == point) & (changed["method"] == NETWORK)]
+    return mean_over_seeds([float(value) for value in own["PSNR of MSE"]])
+
+
+def mean_over_seeds(values: Sequence[float]) -> Estimate:
+    """Return the mean of one value per seed with its 95 % interval, by Student's t."""
+    low, high = students_interval(values)
+    return Estimate(value=fmean(values), low=low, high=high)
 
 
 def students_interval(values: Sequence[float]) -> tuple[float, float]:

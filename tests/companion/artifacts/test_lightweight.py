@@ -158,11 +158,10 @@ def with_contest(root: Path, *, psnr: float, images: int = 3) -> Profile:
 def test_the_schedule_is_worth_its_gain_and_the_network_the_rest(tmp_path: Path):
     own = write_profile(LIGHTWEIGHT, tmp_path, 0.0100)
     gained = lightweight.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9))
-    name = lightweight.GAIN.name
-    assert gained["cosine"][name] == pytest.approx(0.2)
+    assert gained["cosine"].value == pytest.approx(0.2)
     levels = [-10 * np.log10(0.0100 * (1 + 0.01 * seed)) - (20.1 + 0.01 * seed) for seed in SEEDS]
-    assert gained[LIGHTWEIGHT][name] == pytest.approx(np.mean(levels))
-    assert gained[LIGHTWEIGHT][f"{name} low"] < np.mean(levels) < gained[LIGHTWEIGHT][f"{name} high"]
+    assert gained[LIGHTWEIGHT].value == pytest.approx(np.mean(levels))
+    assert gained[LIGHTWEIGHT].low < np.mean(levels) < gained[LIGHTWEIGHT].high
     assert "+0.20" in lightweight.schedule_sentence(gained)
     assert f"{np.mean(levels):+.2f} [" in lightweight.schedule_sentence(gained)
 
