@@ -31,8 +31,9 @@ ELSEWHERE = "imagenet-sample@256"
 """Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
 BALANCE = "balance"
 """The sweep behind the small colorizer."""
-SCHEDULE = "a falling learning rate"
+LONGER, SCHEDULE = "ten times the updates", "a falling learning rate"
 STORY_POINTS = {
+    LONGER: (PRIMARY, "updates", "tenfold", "paper"),
     "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
     SCHEDULE: (PRIMARY, "contest", "cosine", "paper"),
     "a loss on ImageNet's features": ("cpu", "perceptual", "perceptual-lite0", "mse"),

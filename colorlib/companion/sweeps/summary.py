@@ -4,6 +4,7 @@ summary.csv has a row for each point, seed and method (the network's raw RGB out
 summary.md has a row for each point and method, with means and standard deviations over the seeds.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -271,8 +272,8 @@ def mean_change(rows: pd.DataFrame, point: str, reference: str) -> Estimate:
 
 
 def mean_over_seeds(values: Sequence[float]) -> Estimate:
-    """Return the mean of one value per seed with its 95 % interval, by Student's t."""
-    low, high = students_interval(values)
+    """Return the mean of one value per seed with its 95 % interval, by Student's t; on one seed its bounds are NaN."""
+    low, high = students_interval(values) if len(values) > 1 else (math.nan, math.nan)
     return Estimate(value=fmean(values), low=low, high=high)
 
 
