@@ -19,11 +19,6 @@ LONGEST = ("test_reproduce.py", "test_process.py", "test_notebooks.py", "test_re
 """Files whose slow tests take the longest: processes, kernels and kills."""
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: some tests wait for processes that they start or kill."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, then those with the most slow tests: no worker is left with a long one at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))

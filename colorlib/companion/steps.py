@@ -191,7 +191,7 @@ def story_inputs(profile: Profile) -> list[Path]:
 
 
 def small_colorizer_inputs(profile: Profile) -> list[Path]:
-    """Return the scores that `story.home_and_away` compares, whether or not they exist."""
+    """Return the scores that `story.table_home_and_away` compares, whether or not they exist."""
     networks = [other_profile(profile, name) for name in (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)]
     return [path for each in networks for path in files(each, "scores")] + [
         path

@@ -183,7 +183,7 @@ def _changes(results: Results, claims: Mapping[str, Any]) -> str:
 
 def _small(results: Results, claims: Mapping[str, Any]) -> str:
     """Return what a network of a fraction of the multiply-adds gains at home and away, trained on both."""
-    gained, _ = home_and_away(results)
+    gained = gains_home_and_away(results)
     share, own = (multiply_adds_per_pixel(each.profile.config) for each in (results.other(SEVERAL_SOURCES), results))
     chosen = [(LIGHTWEIGHT, HOME, "that U-Net at home"), (ONE_COLOR, AWAY, f"one color {AWAY}")]
     parts = []
@@ -388,34 +388,42 @@ OVER_ONE_COLOR, OVER_PAPER = "gain over one color", "gain over the paper's netwo
 SHOWN = measures("psnr_of_mse", "ssim", "delta_e00", "colorfulness")
 
 
-def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
-    """Compare the small colorizer with one color and with the networks of `paper` and `lightweight`.
+def gains_home_and_away(results: Results) -> dict[str, list[Gain]]:
+    """Return the gains of the small colorizer over one color and over the networks of `paper` and `lightweight`.
 
     At home are the test photographs of the profile's first source, which all three were trained on; away are those of
-    `ELSEWHERE`, a source that the small colorizer alone was trained on. The table has two sources more. Networks are
-    judged by their a and b with the photograph's own L, as `colorlib colorize` takes them; one color is the mean of the
-    training photographs of each.
+    `ELSEWHERE`, a source that the small colorizer alone was trained on. Networks are judged by their a and b with the
+    photograph's own L, as `colorlib colorize` takes them; one color is the mean of the training photographs of each.
 
     Args:
         results: of any profile in the checkout.
 
     Returns:
-        The gains of the small colorizer over each of the three on both sets of photographs, in five measures; and a
-        table of all methods.
+        For each of the three, gains at home and away in five measures.
 
     Raises:
         NotMeasuredError: a network was not trained or scored; the message has the command.
     """
-    networks = [results.other(name) for name in (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)]
-    seeds = [seed for seed in networks[0].profile.seeds if all(seed in each.profile.seeds for each in networks)]
+    networks, seeds = _compared(results)
     gained: dict[str, list[Gain]] = {ONE_COLOR: [], PRIMARY: [], LIGHTWEIGHT: []}
-    records: list[dict[str, Any]] = []
-    for place in (HOME, *PLACES):
-        named = [row for each in networks for row in _named_scores(each, place)]
-        rows = [row for row in named if row[1].truth_chroma >= NEAR_GRAY_CHROMA]  # as in `gains`
-        for reference, found in gained.items() if place in (HOME, AWAY) else ():
+    for place in (HOME, AWAY):
+        rows = _colored_scores(networks, place)
+        for reference, found in gained.items():
             name = f"{ONE_COLOR}, {SEVERAL_SOURCES}" if reference == ONE_COLOR else reference
             found += gains(rows, seeds, SEVERAL_SOURCES, name, place=place)
+    return gained
+
+
+def table_home_and_away(results: Results) -> Table:
+    """Return the scores of the networks and colors of `gains_home_and_away` as a table, on two sources more.
+
+    Raises:
+        NotMeasuredError: as `gains_home_and_away`.
+    """
+    networks, seeds = _compared(results)
+    records: list[dict[str, Any]] = []
+    for place in (HOME, *PLACES):
+        rows = _colored_scores(networks, place)
         over_paper = summaries_by_seed(rows, reference=PRIMARY)
         for each in networks:
             name, color = each.profile.name, f"{ONE_COLOR}, {each.profile.name}"
@@ -435,7 +443,7 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
         listed([f"{images[name]} of {photos}" for name, photos in PLACES.items() if (photos in trained_on) is known])
         for known in (True, False)
     )
-    return gained, Table(
+    return Table(
         data=data,
         columns=[
             *(Column(name=name) for name in ("photographs", "method")),
@@ -452,6 +460,20 @@ def home_and_away(results: Results) -> tuple[dict[str, list[Gain]], Table]:
             "gains are differences in PSNR of MSE, in dB."
         ),
     )
+
+
+def _compared(results: Results) -> tuple[list[Results], list[int]]:
+    """Return the results of the three compared networks, and the seeds that all have."""
+    networks = [results.other(name) for name in (PRIMARY, LIGHTWEIGHT, SEVERAL_SOURCES)]
+    return networks, [
+        seed for seed in networks[0].profile.seeds if all(seed in each.profile.seeds for each in networks)
+    ]
+
+
+def _colored_scores(networks: Sequence[Results], place: str) -> list[tuple[int | None, Score]]:
+    """Return `_named_scores` of all networks on photographs that are not near gray, as `gains` takes them."""
+    named = [row for each in networks for row in _named_scores(each, place)]
+    return [row for row in named if row[1].truth_chroma >= NEAR_GRAY_CHROMA]
 
 
 def _named_scores(results: Results, place: str) -> list[tuple[int | None, Score]]:

@@ -35,10 +35,11 @@ from colorlib.companion.story import (
     AWAY,
     ONE_COLOR,
     compare_with_one_color,
-    home_and_away,
+    gains_home_and_away,
     home_and_away_sentences,
     part_with_error,
     story,
+    table_home_and_away,
 )
 from colorlib.files import write_json
 from colorlib.metrics import NEAR_GRAY_CHROMA, psnr_of
@@ -107,7 +108,7 @@ def test_it_is_short_and_says_what_the_intervals_allow(profile):
     assert f"2 true colors gain more than that U-Net ({gain.value:+.2f} dB)" in hints
     added = errors.over_none("PSNR of MSE", "lightweight", 5)
     assert f"add {added.value:+.2f}" in hints
-    gained, _ = home_and_away(Results(profile))
+    gained = gains_home_and_away(Results(profile))
     for reference, place in ((LIGHTWEIGHT, HOME), (ONE_COLOR, AWAY)):
         value = next(g.value for g in gained[reference] if (g.place, g.measure) == (place, PRIMARY_MEASURE))
         assert f"{value:+.2f} dB" in small
@@ -282,7 +283,7 @@ def test_sets_that_were_not_scored_are_named(profile):
 
 @pytest.mark.slow
 def test_the_small_colorizer_is_compared_at_home_and_away(profile):
-    gained, table = home_and_away(Results(profile))
+    gained, table = gains_home_and_away(Results(profile)), table_home_and_away(Results(profile))
     rows = table.data.set_index(["photographs", "method"])
     assert (rows.loc[HOME, "images"] == 200).all()
     assert (rows.loc[AWAY, "images"] == 80).all()
@@ -329,7 +330,7 @@ def away_levels(profile: Profile, method: str) -> float:
 def test_the_finding_on_the_small_colorizer_turns_with_its_scores(profile, factor: float, words: str):
     for path in elsewhere_files(other_profile(profile, SEVERAL_SOURCES))[1]:
         edit(path, lambda row: {"mse": factor * float(row["mse"]), "psnr": psnr_of(factor * float(row["mse"]))})
-    gained, _ = home_and_away(Results(profile))
+    gained = gains_home_and_away(Results(profile))
     away = next(g for g in gained[ONE_COLOR] if (g.place, g.measure) == (AWAY, PRIMARY_MEASURE))
     assert away.effect is (Effect.BETTER if factor < 1 else Effect.WORSE)
     assert words in small_colorizer(gained).heading
@@ -338,4 +339,4 @@ def test_the_finding_on_the_small_colorizer_turns_with_its_scores(profile, facto
 def test_a_small_colorizer_that_was_not_scored_is_named(profile):
     elsewhere_files(other_profile(profile, SEVERAL_SOURCES))[1][0].unlink()
     with pytest.raises(NotMeasuredError, match=r"colorlib evaluate results/small/seed-0 --photos imagenet-sample@256"):
-        home_and_away(Results(profile))
+        gains_home_and_away(Results(profile))

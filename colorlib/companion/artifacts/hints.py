@@ -25,7 +25,6 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from scipy import sparse
-from scipy.sparse.linalg import splu
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -189,6 +188,8 @@ def levin(equations: sparse.csr_array, hints: PlacedHints) -> Tensor:
         equations: `neighbor_equations` of the photograph's L at half size.
         hints: at least one; where hints overlap, the first counts.
     """
+    from scipy.sparse.linalg import splu  # here, since its import takes a quarter of a second
+
     height, width = (-(-side // 2) for side in hints.size)
     under = np.full((height, width), -1)
     for number, place in reversed([*enumerate(hints.places.int().tolist())]):

@@ -11,7 +11,6 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import nn
 
 from colorlib import rng
@@ -222,6 +221,8 @@ def trend(losses: Sequence[float]) -> Trend:
     Raises:
         ValueError: there are fewer than three blocks.
     """
+    from scipy import stats  # here, since its import takes half a second
+
     count = len(losses) // BLOCK
     if count < 3:
         raise ValueError(f"{len(losses)} epochs have no trend with an interval; it takes {3 * BLOCK}")

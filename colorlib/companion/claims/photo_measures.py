@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from colorlib import rng
 from colorlib.color import gray_rgb, lightness, rgb_to_lab, to_bytes
@@ -257,6 +257,8 @@ def novelty(features: torch.Tensor, training: torch.Tensor) -> float:
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
     """Return Spearman's rank correlation of two measures of the same photographs, and its two-sided p-value."""
+    from scipy import stats  # here, since its import takes half a second
+
     found = stats.spearmanr(one, other)
     return float(found.statistic), float(found.pvalue)
 

@@ -153,7 +153,7 @@ def small_colorizer(gained: Mapping[str, Sequence[Gain]]) -> Finding:
     """Return how the small colorizer compares with the paper's network at home and with one color away.
 
     Args:
-        gained: of `story.home_and_away`.
+        gained: of `story.gains_home_and_away`.
     """
     home, away = primary_gain(gained[PRIMARY], HOME), primary_gain(gained[ONE_COLOR], AWAY)
     words = {Effect.BETTER: "better than", Effect.WORSE: "worse than", Effect.OPEN: "not told apart from"}

@@ -41,7 +41,7 @@ from colorlib.companion.steps import (
     story_inputs,
 )
 from colorlib.companion.steps import steps as all_steps
-from colorlib.companion.story import compare_with_one_color, home_and_away, story
+from colorlib.companion.story import compare_with_one_color, gains_home_and_away, story, table_home_and_away
 from colorlib.companion.tables import Column, Table, scored_photographs
 from colorlib.config import config_of_record
 from colorlib.evaluate import NETWORK
@@ -254,8 +254,9 @@ def _small_colorizer_section(results: Results) -> list[Section]:
     """Return the section on the small colorizer, for the primary profile where it was trained and scored."""
     if results.profile.name != PRIMARY or not all(path.is_file() for path in small_colorizer_inputs(results.profile)):
         return []
-    gained, table = home_and_away(results)
-    return [_table_section(table, "small", "A small colorizer at home and away", small_colorizer(gained))]
+    finding = small_colorizer(gains_home_and_away(results))
+    table = table_home_and_away(results)
+    return [_table_section(table, "small", "A small colorizer at home and away", finding)]
 
 
 def _one_color_section(results: Results) -> Section:
