@@ -41,7 +41,7 @@ STORY_POINTS = {
 """A change that the story tells -> profile and name of the sweep that measured it, its point, and the reference."""
 ALSO_SCORED = ("zhang2016", "cifar10")
 """Photographs on which the small colorizer is compared too, besides those of `ELSEWHERE`."""
-CLAIM_SWEEPS = ("outlook", "augmentation", "perceptual")
+CLAIM_SWEEPS = ("outlook", "contest", "augmentation", "perceptual")
 """The sweeps whose points decide claims."""
 CLAIMS = PROJECT / "paper" / "claims.yaml"
 FACES = PROJECT / "paper" / "faces.csv"

@@ -236,11 +236,14 @@ def _if_open(gain: Mapping[str, Any]) -> str:
 def _of_points(results: Results, profile: str, sweep: str, point: str, reference: str) -> tuple[dict[str, float], str]:
     """Return the gain in dB of a sweep's point over another, seed by seed, with its interval over seeds, and a note.
 
-    On one seed there is no interval, its bounds are NaN: the note says so.
+    On few seeds there is no interval, its bounds are NaN: the note says so.
     """
     path = _existing(results, story_sweep(results.profile, profile, sweep), f"sweep SWEEP={sweep} PROFILE={profile}")
-    gain = asdict(mean_change(read_summary(path), point, reference))
-    return gain, "one seed" if math.isnan(gain["low"]) else ""
+    rows = read_summary(path)
+    gain = asdict(mean_change(rows, point, reference))
+    seeds = rows[rows["point"] == point]["seed"].nunique()
+    few = "one seed" if seeds == 1 else f"{seeds} seeds"
+    return gain, few if math.isnan(gain["low"]) else ""
 
 
 def _reversed(gain: Mapping[str, Any], value: str) -> dict[str, float]:
@@ -456,8 +459,8 @@ def table_home_and_away(results: Results) -> Table:
             f"each. The small one has {small['parameters']:,.0f} parameters and, because it sees photographs shrunk, "
             f"{share:.2%} of the paper's multiply-adds. At home: {images[HOME]} test photographs of "
             f"{networks[0].profile.photos}, a source of all three; away: {alone}, where the small one alone was "
-            f"trained, and {none}, where none was; none of them near gray. {len(seeds)} seeds. In brackets: {JOINED}; "
-            "gains are differences in PSNR of MSE, in dB."
+            f"trained, and {none}, where none was; near-gray photographs are left out. {len(seeds)} "
+            f"seeds. In brackets: {JOINED}; gains are differences in PSNR of MSE, in dB."
         ),
     )
 

@@ -39,7 +39,7 @@ WARM_UP = 20 if GPU else 4
 """Number of updates or images before timing starts."""
 IMAGES = 120 if GPU else 12
 PLAIN = 6 if GPU else 1
-"""What plain code does of the updates and images after the warm-up: this fraction, 1 / PLAIN; a GPU waits for it."""
+"""After the warm-up, plain code does one of `PLAIN` updates and images: a GPU waits for it."""
 SIDE = 1536
 """Side of the square photograph to color, in pixels."""
 TILE = 512
@@ -54,13 +54,18 @@ def now() -> float:
     return time.perf_counter()
 
 
-def steps(updates: Iterable[object]) -> dict[str, Any]:
-    """Return the seconds per update: the median; on a GPU, which computes updates asynchronously, the mean."""
+def steps(updates: Iterable[object], count: int = CONFIG.updates) -> dict[str, Any]:
+    """Return the seconds per update: the median; on a GPU, which computes updates asynchronously, the mean.
+
+    Args:
+        updates: the updates as they are done; more than `count`, so that their end is not timed.
+        count: number of updates, those of the warm-up included.
+    """
     waiting = iter(updates)
     for _ in range(WARM_UP):
         next(waiting)
     # Without the end of the epoch, where a run validates and writes.
-    ends = [now(), *(time.perf_counter() for _ in islice(waiting, CONFIG.updates - WARM_UP))]
+    ends = [now(), *(time.perf_counter() for _ in islice(waiting, count - WARM_UP))]
     if GPU:
         return {"seconds": (now() - ends[0]) / (len(ends) - 1)}
     return {"seconds": statistics.median(after - before for before, after in pairwise(ends))}
@@ -110,7 +115,7 @@ def training_plain() -> dict[str, Any]:
     files = files_of("train")
     network = EncoderDecoder(RGB.head).to(PLACE)
     updates = WARM_UP + (CONFIG.updates - WARM_UP) // PLAIN
-    return steps(plain.train(network, files, crop_size=48, batch_size=16, updates=updates))
+    return steps(plain.train(network, files, crop_size=48, batch_size=16, updates=updates + 1), updates)
 
 
 def whole(precision: str = "float32") -> dict[str, Any]:

@@ -168,6 +168,13 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+def replace_in(path: Path, old: str, new: str) -> None:
+    """Replace a text that stands in a file once."""
+    text = path.read_text()
+    assert text.count(old) == 1, (path, old)
+    path.write_text(text.replace(old, new))
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     """A git checkout of the project in another folder, without results; what takes long is shorter there."""
@@ -177,10 +184,8 @@ def clone(tmp_path_factory) -> Path:
         if (PROJECT / name).is_file() and not name.startswith(("results/", "figures/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
-    smoke = folder / "notebooks" / "profiles" / "smoke.yaml"
-    smoke.write_text(smoke.read_text().replace("photos: bundled\n", f"photos: {PHOTOS}\n"))
-    method = folder / "notebooks" / "00_method.ipynb"
-    method.write_text(method.read_text().replace('"updates = 50\\n"', '"updates = 5\\n"'))
+    replace_in(folder / "notebooks/profiles/smoke.yaml", "photos: bundled\n", f"photos: {PHOTOS}\n")
+    replace_in(folder / "notebooks/00_method.ipynb", "updates = 50", "updates = 5")
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "clone")

@@ -272,8 +272,8 @@ def mean_change(rows: pd.DataFrame, point: str, reference: str) -> Estimate:
 
 
 def mean_over_seeds(values: Sequence[float]) -> Estimate:
-    """Return the mean of one value per seed with its 95 % interval, by Student's t; on one seed its bounds are NaN."""
-    low, high = students_interval(values) if len(values) > 1 else (math.nan, math.nan)
+    """Return the mean of one value per seed with its 95 % interval, by Student's t; NaN below `ENOUGH` seeds."""
+    low, high = students_interval(values) if len(values) >= ENOUGH else (math.nan, math.nan)
     return Estimate(value=fmean(values), low=low, high=high)
 
 
