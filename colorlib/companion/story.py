@@ -236,14 +236,19 @@ def _if_open(gain: Mapping[str, Any]) -> str:
 def _of_points(results: Results, profile: str, sweep: str, point: str, reference: str) -> tuple[dict[str, float], str]:
     """Return the gain in dB of a sweep's point over another, seed by seed, with its interval over seeds, and a note.
 
-    On few seeds there is no interval, its bounds are NaN: the note says so.
+    The note has the updates, where the reference was not trained as long as the network, and the number of seeds, where
+    they are too few for an interval: its bounds are then NaN.
     """
     path = _existing(results, story_sweep(results.profile, profile, sweep), f"sweep SWEEP={sweep} PROFILE={profile}")
     rows = read_summary(path)
     gain = asdict(mean_change(rows, point, reference))
+    updates = int(rows[rows["point"] == reference]["updates"].iloc[0])
     seeds = rows[rows["point"] == point]["seed"].nunique()
-    few = "one seed" if seeds == 1 else f"{seeds} seeds"
-    return gain, few if math.isnan(gain["low"]) else ""
+    notes = {
+        f"{updates:,} updates": updates != results.updates,
+        "one seed" if seeds == 1 else f"{seeds} seeds": math.isnan(gain["low"]),
+    }
+    return gain, ", ".join(note for note, needed in notes.items() if needed)
 
 
 def _reversed(gain: Mapping[str, Any], value: str) -> dict[str, float]:

@@ -216,6 +216,7 @@ def test_what_a_sweep_gains_turns_it(profile, name: str):
 def test_on_few_seeds_it_says_so_and_on_more_it_has_an_interval(profile):
     path = story_sweep(profile, *STORY_POINTS[LONGER][:2])
     assert "ten times the updates (-0.02; one seed)" in told(profile)
+    assert "ten times the photographs (-0.08, undecided; 3,000 updates)" in told(profile)
     rows = pd.read_csv(path)
     rows["PSNR of MSE"] += rows["point"] == "tenfold"
     rows.assign(seed=1).to_csv(path, index=False)
