@@ -132,7 +132,7 @@ def starts(rounds: int) -> dict[str, Any]:
 
 
 def growth_measurements() -> dict[str, Any]:
-    """Return the measurements of `growth`, each done once."""
+    """Return the measurements of `growth`, which have no rounds."""
     return {
         "loading": run_measurement("loading"),
         "sizes": run_measurement("sizes"),
@@ -242,7 +242,7 @@ def growth_sentences(result: dict[str, Any]) -> list[str]:
                 for count, one in growth["index"].items()
             ),
             f"{processes['processes']} processes that share each batch train {alone / shared:.2f} × as fast as one "
-            "with all threads",
+            "with all threads, the fastest of three turns each",
         ]
     return sentences
 

@@ -24,7 +24,7 @@ SIDES = (64, 256, 1024, 5000)
 """Sides, in pixels, of the square photographs to color; the last has 25 megapixels."""
 COUNTS = (200, 10_000, 100_000)
 """Numbers of files in a folder of photographs."""
-PROCESSES = 2
+PROCESSES, TURNS = 2, 3
 
 
 def loading() -> dict[str, Any]:
@@ -85,12 +85,19 @@ def resident() -> float:
 
 
 def processes() -> dict[str, Any]:
-    """Return the seconds of an epoch in one process with all threads, and in two processes that share each batch."""
+    """Return the seconds of an epoch in one process with all threads, and in two processes that share each batch.
+
+    They take turns; the fastest of each counts.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        return {
-            "processes": PROCESSES,
-            "seconds": {str(number): _epoch(Path(folder) / str(number), number) for number in (1, PROCESSES)},
-        }
+        turns = [
+            {number: _epoch(Path(folder) / f"{turn}-{number}", number) for number in (1, PROCESSES)}
+            for turn in range(TURNS)
+        ]
+    return {
+        "processes": PROCESSES,
+        "seconds": {str(number): min(turn[number] for turn in turns) for number in (1, PROCESSES)},
+    }
 
 
 def _epoch(run: Path, number: int) -> float:
