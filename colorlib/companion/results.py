@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from colorlib.companion.steps import files, other_profile
+from colorlib.companion.steps import ELSEWHERE, elsewhere_files, files, other_profile
 from colorlib.companion.tables import read_rows, summaries_by_seed
-from colorlib.evaluate import Estimate, Summary, mean_over_images
+from colorlib.evaluate import Estimate, Summary, mean_over_images, read_scores
 from colorlib.files import read_json, sha256
 from colorlib.metrics import Score
 from colorlib.model import NETWORKS, Network
@@ -36,6 +36,7 @@ class Results:
     """
 
     profile: Profile
+    _elsewhere: dict[str, list[tuple[int | None, Score]]] = field(default_factory=dict, repr=False, compare=False)
     _others: dict[str, "Results"] = field(default_factory=dict, repr=False, compare=False)
     _summaries: dict[str, dict[str, list[Summary]]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -110,6 +111,26 @@ class Results:
         _, path = files(self.profile, "published_scores")
         self._require(path, "peers")
         return read_json(path, SCORED, fix=f"run `make peers PROFILE={self.profile.name}`")
+
+    def scores_elsewhere(self, photos: str = ELSEWHERE) -> list[tuple[int | None, Score]]:
+        """Return the scores of the runs and baselines on the test photographs of another source.
+
+        Raises:
+            NotMeasuredError: they do not exist; the message has the commands that make them.
+        """
+        if photos not in self._elsewhere:
+            baselines, runs = elsewhere_files(self.profile, photos)
+            rows: list[tuple[int | None, Score]] = []
+            for path, seed in ((baselines, None), *zip(runs, self.profile.seeds, strict=True)):
+                if not path.is_file():
+                    run = path.parent.relative_to(self.profile.results.parent.parent).as_posix()
+                    option = " --baselines" if seed is None else ""
+                    raise NotMeasuredError(
+                        f"{photos} was not scored: `colorlib evaluate {run} --photos {photos}{option}` does it"
+                    )
+                rows += [(seed, row) for row in read_scores(path)]
+            self._elsewhere[photos] = rows
+        return self._elsewhere[photos]
 
     def summaries_by_method(self, reference: str = "gray") -> dict[str, list[Summary]]:
         """Return the pooled scores of each method, one per seed (one for a baseline); gains are over `reference`."""

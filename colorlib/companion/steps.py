@@ -31,9 +31,9 @@ ELSEWHERE = "imagenet-sample@256"
 """Photographs of another source on which claims of quality are tested too, besides `zhang2016`."""
 BALANCE = "balance"
 """The sweep behind the small colorizer."""
-LONGER, SCHEDULE = "ten times the updates", "a falling learning rate"
+SCHEDULE = "a falling learning rate"
 STORY_POINTS = {
-    LONGER: (PRIMARY, "updates", "tenfold", "paper"),
+    "ten times the updates": (PRIMARY, "updates", "tenfold", "paper"),
     "ten times the photographs": ("cpu", "data_scaling", "all", "tenth"),
     SCHEDULE: (PRIMARY, "contest", "cosine", "paper"),
     "a loss on ImageNet's features": ("cpu", "perceptual", "perceptual-lite0", "mse"),

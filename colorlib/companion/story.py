@@ -12,7 +12,6 @@ import pandas as pd
 from colorlib.companion import paper
 from colorlib.companion.artifacts import hints
 from colorlib.companion.artifacts.published import IMAGENET, SOURCE, ZHANG
-from colorlib.companion.claims.from_scores import scores_elsewhere
 from colorlib.companion.claims.measurement import (
     HOME,
     PRIMARY_MEASURE,
@@ -331,7 +330,7 @@ def compare_with_one_color(results: Results) -> Table:
     """
     sets: dict[str, Callable[[], list[tuple[int | None, Score]]]] = {results.profile.photos: lambda: results.scores}
     if results.profile.name == PRIMARY:
-        sets |= {SOURCE: lambda: results.published, ELSEWHERE: lambda: scores_elsewhere(results)}
+        sets |= {SOURCE: lambda: results.published, ELSEWHERE: results.scores_elsewhere}
     records, missing = [], []
     for name, read in sets.items():
         try:
@@ -486,7 +485,7 @@ def _colored_scores(networks: Sequence[Results], place: str) -> list[tuple[int |
 
 def _named_scores(results: Results, place: str) -> list[tuple[int | None, Score]]:
     """Return the scores of a profile's network and of its one color, methods named after the profile."""
-    scores = results.scores if place == HOME else scores_elsewhere(results, PLACES[place])
+    scores = results.scores if place == HOME else results.scores_elsewhere(PLACES[place])
     name = results.profile.name
     names = {NETWORK_TRUE_L: name, ONE_COLOR: f"{ONE_COLOR}, {name}"}
     # Photographs of several sources are named by the number of their source first

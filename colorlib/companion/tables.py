@@ -202,6 +202,11 @@ def summaries_by_seed(rows: Sequence[tuple[int | None, Score]], *, reference: st
     return found
 
 
+def gain_text(gain: Estimate) -> str:
+    """Return a gain in dB with its interval as text, both signed."""
+    return f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
+
+
 SEED_CAUTION = 3
 """Weight of the seeds' variance in the degrees of freedom of `joined`."""
 JOINED = "95 % interval over photographs and seeds"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from growth import COUNTS
+from growth import COUNTS, TURNS
 from measure import COMMITTED, CONFIG, GPU, SIDE
 from PIL import Image
 
@@ -242,7 +242,7 @@ def growth_sentences(result: dict[str, Any]) -> list[str]:
                 for count, one in growth["index"].items()
             ),
             f"{processes['processes']} processes that share each batch train {alone / shared:.2f} × as fast as one "
-            "with all threads, the fastest of three turns each",
+            f"with all threads, the fastest of {TURNS} turns each",
         ]
     return sentences
 

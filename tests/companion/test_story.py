@@ -20,7 +20,6 @@ from colorlib.companion.report.findings import small_colorizer
 from colorlib.companion.results import NotMeasuredError, Results
 from colorlib.companion.steps import (
     LIGHTWEIGHT,
-    LONGER,
     PRIMARY,
     SEVERAL_SOURCES,
     STORY_POINTS,
@@ -214,7 +213,7 @@ def test_what_a_sweep_gains_turns_it(profile, name: str):
 
 
 def test_on_few_seeds_it_says_so_and_on_more_it_has_an_interval(profile):
-    path = story_sweep(profile, *STORY_POINTS[LONGER][:2])
+    path = story_sweep(profile, *STORY_POINTS["ten times the updates"][:2])
     assert "ten times the updates (-0.02; one seed)" in told(profile)
     assert "ten times the photographs (-0.08, undecided; 3,000 updates)" in told(profile)
     rows = pd.read_csv(path)

@@ -43,7 +43,7 @@ from colorlib.companion.artifacts.figures import (
 )
 from colorlib.companion.paper import EXAMPLES
 from colorlib.companion.steps import LIGHTWEIGHT, PRIMARY, SEVERAL_SOURCES, files, other_profile
-from colorlib.companion.tables import JOINED, Column, Table, joined
+from colorlib.companion.tables import JOINED, Column, Table, gain_text, joined
 from colorlib.evaluate import Estimate, mean_over_images, psnr_gain, psnr_of_mean, scored_photos
 from colorlib.files import read_json, round_floats, sha256, write_json, write_text
 from colorlib.hints import PATCH, Hint, PlacedHints, mix, place_hints
@@ -482,15 +482,15 @@ def comparisons(profile: Profile) -> list[str]:
         gain = errors.gain(measure, (GRAY, shown), (network, 0))
         verb = "do not exceed" if count is None else "exceed"
         sentences.append(
-            f"{_hints(shown)} on the gray picture {verb} the {network} network without any: {_interval(gain)} dB"
+            f"{_hints(shown)} on the gray picture {verb} the {network} network without any: {gain_text(gain)} dB"
         )
     for count in (1, max(COUNTS)):
         gain = errors.gain(measure, (LIGHTWEIGHT, count), (GRAY, count))
-        sentences.append(f"the {LIGHTWEIGHT} network below {_hints(count)} adds {_interval(gain)} dB to gray with them")
+        sentences.append(f"the {LIGHTWEIGHT} network below {_hints(count)} adds {gain_text(gain)} dB to gray with them")
     for count in (1, max(COUNTS)):
         gain = errors.gain(measure, (GRAY, count), (NEAREST, count))
         sentences.append(
-            f"{_hints(count)} spread to where place and lightness are alike: {_interval(gain)} dB over the nearest "
+            f"{_hints(count)} spread to where place and lightness are alike: {gain_text(gain)} dB over the nearest "
             "hint's color everywhere"
         )
     sentences += [_levin_compared(errors, other) for other in (GRAY, LIGHTWEIGHT)]
@@ -507,17 +507,13 @@ def _levin_compared(errors: Errors, other: str) -> str:
         "worse": [count for count, gain in gains.items() if gain.high < 0],
     }
     parts = [f"{verdict} with {', '.join(map(str, counts))}" for verdict, counts in found.items() if counts]
-    ends = ", ".join(f"{_interval(gains[count])} dB with {count}" for count in (1, max(COUNTS)))
+    ends = ", ".join(f"{gain_text(gains[count])} dB with {count}" for count in (1, max(COUNTS)))
     below = "the gray picture" if other == GRAY else f"the {other} network"
     return f"{TITLES[LEVIN]} against the same hints on {below}: {'; '.join(parts)} ({ends})"
 
 
 def _hints(count: int) -> str:
     return f"{count} hint{'' if count == 1 else 's'}"
-
-
-def _interval(gain: Estimate) -> str:
-    return f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]"
 
 
 def write(profile: Profile) -> Illustration:

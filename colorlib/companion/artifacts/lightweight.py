@@ -27,7 +27,16 @@ from colorlib.companion.sweeps.summary import (
     read_summary,
     sweep_rows,
 )
-from colorlib.companion.tables import JOINED, MEASURES, Column, Table, measures, spread, summaries_by_seed
+from colorlib.companion.tables import (
+    JOINED,
+    MEASURES,
+    Column,
+    Table,
+    gain_text,
+    measures,
+    spread,
+    summaries_by_seed,
+)
 from colorlib.config import as_json
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Estimate, read_metrics
 from colorlib.files import write_text
@@ -216,12 +225,9 @@ def gains_of_schedule(lightweight: Results, paper: Profile) -> dict[str, Estimat
 
 def schedule_sentence(gained: Mapping[str, Estimate]) -> str:
     """Return the outcome of `gains_of_schedule` as a sentence."""
-    falling, lightweight = (
-        f"{gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}] dB" for gain in (gained[FALLING], gained[LIGHTWEIGHT])
-    )
     return (
-        f"A falling learning rate gains the paper's network {falling}; the lightweight network, which has it, is then "
-        f"{lightweight} from it"
+        f"A falling learning rate gains the paper's network {gain_text(gained[FALLING])} dB; the lightweight network, "
+        f"which has it, is then {gain_text(gained[LIGHTWEIGHT])} dB from it"
     )
 
 

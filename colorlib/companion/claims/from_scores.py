@@ -22,7 +22,7 @@ from colorlib.companion.claims.measurement import (
 )
 from colorlib.companion.costs import multiply_adds_per_pixel
 from colorlib.companion.results import NotMeasuredError, Results
-from colorlib.companion.steps import DOMAINS, ELSEWHERE, LIGHTWEIGHT, cross_dataset_scores, elsewhere_files
+from colorlib.companion.steps import DOMAINS, ELSEWHERE, LIGHTWEIGHT, cross_dataset_scores
 from colorlib.companion.sweeps.summary import ENOUGH, differences, photographs, sweep_rows
 from colorlib.evaluate import NETWORK, NETWORK_TRUE_L, Estimate, mean_over_images, read_scores
 from colorlib.metrics import NEAR_GRAY_CHROMA, Score
@@ -90,32 +90,13 @@ def _gains_over_baseline(results: Results, baseline: str, why: str) -> Measureme
     ]
     photographs = f"{results.photographs}, {_published_photographs(results)}"
     try:
-        elsewhere = scores_elsewhere(results)
+        elsewhere = results.scores_elsewhere()
     except NotMeasuredError as error:
         why = f"{why} {error}."
     else:
         found += gains(elsewhere, seeds, NETWORK, baseline, place=f"on {ELSEWHERE}")
         photographs += f", {len({row.image for _, row in elsewhere})} test photographs of {ELSEWHERE}"
     return over_gains(results, found, why, photographs=photographs, target="peers")
-
-
-def scores_elsewhere(results: Results, photos: str = ELSEWHERE) -> list[tuple[int | None, Score]]:
-    """Return the scores of the profile's runs and baselines on the test photographs of another source.
-
-    Raises:
-        NotMeasuredError: they do not exist; the message has the commands that make them.
-    """
-    rows: list[tuple[int | None, Score]] = []
-    baselines, runs = elsewhere_files(results.profile, photos)
-    for path, seed in ((baselines, None), *zip(runs, results.profile.seeds, strict=True)):
-        if not path.is_file():
-            run = path.parent.relative_to(results.profile.results.parent.parent).as_posix()
-            option = " --baselines" if seed is None else ""
-            raise NotMeasuredError(
-                f"{photos} was not scored: `colorlib evaluate {run} --photos {photos}{option}` does it"
-            )
-        rows += [(seed, row) for row in read_scores(path)]
-    return rows
 
 
 def _published_photographs(results: Results) -> str:

@@ -246,14 +246,12 @@ def compare_points(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
         own = changed[(changed["point"] == record["point"]) & (changed["method"] == record["method"])]
         change: dict[str, Any] = {"paired seeds": len(own)}
         for column in CHANGED if len(own) else ():
-            values = own[column].to_numpy(dtype=float)
-            name, mean = f"change in {column}", float(values.mean())
-            change[name] = mean
-            if len(values) > 1:
-                change[f"{name} sd"] = float(values.std(ddof=1))
-            if len(values) >= ENOUGH:
-                low, high = students_interval(values)
-                change |= {f"{name} low": low, f"{name} high": high}
+            name, mean = f"change in {column}", mean_over_seeds(own[column].tolist())
+            change[name] = mean.value
+            if len(own) > 1:
+                change[f"{name} sd"] = float(own[column].std())
+            if len(own) >= ENOUGH:
+                change |= {f"{name} low": mean.low, f"{name} high": mean.high}
         records.append({str(key): value for key, value in record.items()} | change)
     return pd.DataFrame(records)
 
