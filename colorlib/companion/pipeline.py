@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from colorlib.colorizers import BASELINES, load_run, look_up
-from colorlib.companion.artifacts import datasets, figures, hints, lightweight, outlook, published, table1
+from colorlib.companion.artifacts import datasets, figures, hints, outlook, published, table1
 from colorlib.companion.claims.claims import Claim, read_claims, write_claims
 from colorlib.companion.notebooks import Execution, execute, progress_printer, read_record
 from colorlib.companion.page.build import page_inputs as colorizing_page_inputs
@@ -101,7 +101,7 @@ def outputs(results: Results, steps: Sequence[Step]) -> dict[str, Output]:
         "hint_examples": partial(hints.hint_examples, profile),
         "datasets": partial(datasets.write, results),
         "outlook": partial(outlook.write, profile),
-        "lightweight": partial(lightweight.write, results),
+        "lightweight": partial(outlook.write_lightweight, results),
         "claims": partial(write_claims, results),
     }
     # Pooled metrics of the runs

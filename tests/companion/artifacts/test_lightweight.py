@@ -11,8 +11,8 @@ from helpers.results import write_per_image
 from helpers.sweep_summaries import summary_row
 from helpers.training import run_record
 
-from colorlib.companion.artifacts import lightweight
-from colorlib.companion.artifacts.lightweight import OVER_LOOK_UP, OVER_PAPER
+from colorlib.companion.artifacts import outlook
+from colorlib.companion.artifacts.outlook import OVER_LOOK_UP, OVER_PAPER
 from colorlib.companion.results import Results
 from colorlib.companion.steps import LIGHTWEIGHT, files
 from colorlib.companion.sweeps.spec import load_sweep, sweep_file
@@ -43,7 +43,7 @@ def write_profile(name: str, root: Path, error: float, *, seeds: tuple[int, ...]
 
 def compared(root: Path, error: float, *, seeds: tuple[int, ...] = SEEDS) -> pd.DataFrame:
     own = write_profile(LIGHTWEIGHT, root, error, seeds=seeds)
-    return lightweight.compare_networks(Results(own), Results(write_profile("paper", root, 0.0060)))
+    return outlook.compare_networks(Results(own), Results(write_profile("paper", root, 0.0060)))
 
 
 def test_gains_are_those_of_the_pooled_errors(tmp_path: Path):
@@ -68,7 +68,7 @@ def verdicts(sentence: str) -> list[str]:
     ("error", "verdict"), [(0.0050, "beats"), (0.0070, "behind"), (0.0060, "is not shown to differ")]
 )
 def test_the_interval_decides(tmp_path: Path, error: float, verdict: str):
-    sentences = lightweight.comparisons(compared(tmp_path, error))
+    sentences = outlook.comparisons(compared(tmp_path, error))
     assert ["true L" in sentence for sentence in sentences] == [False, True]
     for sentence in sentences:
         assert verdicts(sentence) == [verdict]
@@ -80,13 +80,13 @@ def test_an_interval_that_includes_zero_shows_no_difference(tmp_path: Path):
     data = compared(tmp_path, 0.0050)
     assert (data[f"{OVER_PAPER} low"][1:2] > 0).all()
     data[f"{OVER_PAPER} low"] = -0.03
-    raw, _ = lightweight.comparisons(data)
+    raw, _ = outlook.comparisons(data)
     assert verdicts(raw) == ["is not shown to differ"]
     assert "[-0.03, 0.79]" in raw
 
 
 def test_fewer_than_three_seeds_decide_nothing(tmp_path: Path):
-    for sentence in lightweight.comparisons(compared(tmp_path, 0.0050, seeds=(0, 1))):
+    for sentence in outlook.comparisons(compared(tmp_path, 0.0050, seeds=(0, 1))):
         assert "2 seeds" in sentence
         assert verdicts(sentence) == []
 
@@ -111,14 +111,14 @@ def test_the_state_of_the_comparison_is_written(tmp_path: Path):
     cpu = load_profile("cpu", root=tmp_path)
     (path,) = files(cpu, "lightweight")
     # Nothing was trained
-    (missing,), table = lightweight.write(Results(cpu))
+    (missing,), table = outlook.write_lightweight(Results(cpu))
     assert "make sweep SWEEP=lightweight PROFILE=cpu" in missing
     assert table is None
     # The sweep has results
     rows = [summary_row(point, 0, method, psnr) for point, psnr in (("unet", 21.0), ("lab", 21.5), ("wide", 21.2))
             for method in ("network", "network, true L")]  # fmt: skip
     write_text(cpu.sweep(LIGHTWEIGHT) / "summary.csv", csv_text(rows))
-    (best, missing), table = lightweight.write(Results(cpu))
+    (best, missing), table = outlook.write_lightweight(Results(cpu))
     assert re.search(r"\blab 21\.50 dB.*\bwide 21\.20 dB.*\bunet 21\.00 dB", best)
     assert all(fact in best for fact in ("100 validation", "bsds500", "3,000 updates", "1 seed"))
     assert LIGHTWEIGHT in missing
@@ -126,8 +126,8 @@ def test_the_state_of_the_comparison_is_written(tmp_path: Path):
     assert path.read_text(encoding="utf-8") == f"{best}\n\n{missing}\n"
     # Both profiles were trained and scored
     data = compared(tmp_path, 0.0050)
-    sentences, table = lightweight.write(Results(cpu))
-    assert sentences == [best, *lightweight.comparisons(data)]
+    sentences, table = outlook.write_lightweight(Results(cpu))
+    assert sentences == [best, *outlook.comparisons(data)]
     assert [verdicts(sentence) for sentence in sentences[1:]] == [["beats"]] * 2
     assert table is not None
     assert len(table.cells()) == 4
@@ -151,33 +151,33 @@ def with_contest(root: Path, *, psnr: float, images: int = 3) -> Profile:
         for point, gain in (("paper", 0.0), ("cosine", 0.2))
         for seed in SEEDS
     ]
-    write_text(profile.sweep(lightweight.CONTEST) / "summary.csv", csv_text(rows))
+    write_text(profile.sweep(outlook.CONTEST) / "summary.csv", csv_text(rows))
     return profile
 
 
 def test_the_schedule_is_worth_its_gain_and_the_network_the_rest(tmp_path: Path):
     own = write_profile(LIGHTWEIGHT, tmp_path, 0.0100)
-    gained = lightweight.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9))
+    gained = outlook.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9))
     assert gained["cosine"].value == pytest.approx(0.2)
     levels = [-10 * np.log10(0.0100 * (1 + 0.01 * seed)) - (20.1 + 0.01 * seed) for seed in SEEDS]
     assert gained[LIGHTWEIGHT].value == pytest.approx(np.mean(levels))
     assert gained[LIGHTWEIGHT].low < np.mean(levels) < gained[LIGHTWEIGHT].high
-    assert "+0.20" in lightweight.schedule_sentence(gained)
-    assert f"{np.mean(levels):+.2f} [" in lightweight.schedule_sentence(gained)
+    assert "+0.20" in outlook.schedule_sentence(gained)
+    assert f"{np.mean(levels):+.2f} [" in outlook.schedule_sentence(gained)
 
 
 def test_a_schedule_scored_on_other_photographs_is_refused(tmp_path: Path):
     own = write_profile(LIGHTWEIGHT, tmp_path, 0.0100)
     with pytest.raises(ValueError, match="contest of paper was not scored on the photographs of lightweight"):
-        lightweight.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9, images=2))
+        outlook.gains_of_schedule(Results(own), with_contest(tmp_path, psnr=19.9, images=2))
 
 
 @pytest.mark.parametrize("name", ["cpu", "paper"])
 def test_points_are_shown_at_home_and_away(name: str):
     profile = load_profile(name)
-    table = lightweight.sweep_home_and_away(profile)
+    table = outlook.sweep_home_and_away(profile)
     assert table is not None
-    rows = read_summary(profile.sweep(lightweight.BALANCE) / "summary.csv")
+    rows = read_summary(profile.sweep(outlook.BALANCE) / "summary.csv")
     true_l = rows[rows["method"] == "network, true L"].groupby("point", sort=False)["PSNR of MSE"].mean()
     home = table.data.set_index("point")["PSNR of MSE at home"]
     assert home.to_dict() == pytest.approx(true_l.to_dict())
@@ -185,4 +185,4 @@ def test_points_are_shown_at_home_and_away(name: str):
 
 
 def test_without_points_there_is_no_table(tmp_path: Path):
-    assert lightweight.sweep_home_and_away(load_profile("cpu", root=tmp_path)) is None
+    assert outlook.sweep_home_and_away(load_profile("cpu", root=tmp_path)) is None
