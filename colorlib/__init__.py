@@ -54,8 +54,7 @@ companion/             notebooks, figures, tables, report: all that reads finish
         datasets       scores on one data set after another
         figures        Figure 1 (loss curve), Figures 2-3 (examples)
         hints          PSNR against the number of hints; bundled photographs colored
-        lightweight    lightweight network against the paper's
-        outlook        ideas in the paper's outlook against its method
+        outlook        the paper's ideas for better results, and the lightweight network, against its method
         published      published colorizers against ours
         table1         Table I
     sweeps/            one notebook executed at many points
