@@ -355,10 +355,11 @@ def outlook(results: Results) -> Finding:
         by_effect.setdefault(effect, []).append(f"{row['point']} ({row[change]:+.1f} dB)")
     better, worse, undecided = (by_effect.get(effect, []) for effect in (Effect.BETTER, Effect.WORSE, Effect.OPEN))
     parts = [f"{word}: {listed(names)}" for word, names in (("Worse", worse), ("undecided", undecided)) if names]
+    updates = " or ".join(dict.fromkeys(f"{count:,.0f}" for count in changed["updates"]))
     return Finding(
         heading=(
             f"Of {len(changed)} changes to the method, {listed(better) if better else 'none'} is shown to lower the "
-            "error"
+            f"error{f' after {updates} updates' if updates else ''}"
         ),
         sentence=f"{'; '.join(parts)}." if parts else "",
     )

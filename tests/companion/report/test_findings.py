@@ -181,12 +181,14 @@ def test_the_heading_on_the_outlook_names_the_changes_that_help(profile):
     def row(point: str, low: float, high: float, method: str = NETWORK) -> dict[str, Any]:
         change = "change in PSNR of MSE"
         value = (low + high) / 2
-        return {"point": point, "method": method, change: value, f"{change} low": low, f"{change} high": high}
+        changes = {change: value, f"{change} low": low, f"{change} high": high}
+        return {"point": point, "method": method, "updates": 3000} | changes
 
     rows = [row("l1", 0.1, 0.5), row("lab", -0.4, 0.2), row("bins", -2.0, -1.0), row("l1", 0.1, 0.9, NETWORK_TRUE_L)]
     write_rows(profile, "outlook", rows)
     result = found(profile, "07_outlook.ipynb")
     assert plain(result.heading).startswith("Of 3 changes to the method, l1 (+0.3 dB)")
+    assert plain(result.heading).endswith("after 3,000 updates")
     assert plain(result.sentence) == "Worse: bins (-1.5 dB); undecided: lab (-0.1 dB)."
     write_rows(profile, "outlook", [row("l1", -0.1, 0.5), *rows[1:]])
     assert "none" in found(profile, "07_outlook.ipynb").heading
